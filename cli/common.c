@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What every program of the command line does in the same way; see common.h. */
+#include "cli/common.h"
+
+#include "cli/exit_status.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const int exit_statuses[] = {
+    [MATRIX_ERROR_HOST] = EXIT_HOST,
+    [MATRIX_ERROR_USAGE] = EXIT_BAD_USAGE,
+    [MATRIX_ERROR_IMAGE] = EXIT_BAD_IMAGE,
+    [MATRIX_ERROR_KVM] = EXIT_NO_KVM,
+};
+
+int cli_fail(const char *program, struct matrix_error *error)
+{
+    int status = exit_statuses[error->kind];
+
+    fprintf(stderr, "%s: ", program);
+    cli_print_escaped(stderr, error->message);
+    if (error->remedy) {
+        fputs("\n  remedy: ", stderr);
+        cli_print_escaped(stderr, error->remedy);
+    }
+    fputc('\n', stderr);
+    matrix_error_free(error);
+    return status;
+}
+
+/*
+ * The length in bytes of the character at text; 0 if it is a control character or not UTF-8
+ * (RFC 3629, section 4). U+0080 to U+009F are control characters, too: terminals take U+009B
+ * for the beginning of a command.
+ */
+static size_t printable_length(const unsigned char *text)
+{
+    if (text[0] < 0x80)
+        return text[0] >= 0x20 && text[0] != 0x7f;
+    if (text[0] < 0xc2 || text[0] > 0xf4)
+        return 0;
+
+    size_t length = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+    bool is_control = text[0] == 0xc2 && text[1] < 0xa0;
+    bool is_overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
+    bool is_surrogate = text[0] == 0xed && text[1] >= 0xa0;
+    bool is_beyond = text[0] == 0xf4 && text[1] >= 0x90;
+    return is_control || is_overlong || is_surrogate || is_beyond ? 0 : length;
+}
+
+void cli_print_escaped(FILE *file, const char *text)
+{
+    while (*text) {
+        size_t length = printable_length((const unsigned char *)text);
+        if (length) {
+            fwrite(text, 1, length, file);
+            text += length;
+        } else {
+            fprintf(file, "\\x%02x", (unsigned char)*text++);
+        }
+    }
+}
+
+bool cli_wants_colour(FILE *file)
+{
+    const char *no_colour = getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+
+    return isatty(fileno(file)) && !(no_colour && *no_colour) && terminal &&
+           strcmp(terminal, "dumb") != 0;
+}

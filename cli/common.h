@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What every program of the command line does in the same way. */
+#ifndef CLI_COMMON_H
+#define CLI_COMMON_H
+
+#include <matrix/error.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/*
+ * Prints "program: message", and the remedy below it, on standard error; frees error. Returns
+ * the exit status for errors of its kind: `return cli_fail("matrix", error);`
+ */
+int cli_fail(const char *program, struct matrix_error *error);
+
+/*
+ * Prints text that a guest or a file has a say in. Control characters and what is not UTF-8 come
+ * out as \xNN, so that no guest can send commands to the terminal.
+ */
+void cli_print_escaped(FILE *file, const char *text);
+
+/* Whether colours may be used on file: it is a terminal, and NO_COLOR (no-color.org) is unset. */
+bool cli_wants_colour(FILE *file);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the contract promised, and what was given: read from a core at any time. */
+#include "cloud/core.h"
+
+#include "base/clock.h"
+#include <math.h>
+
+void matrix_core_statistics(const struct matrix_core *core,
+                            struct matrix_core_statistics *statistics)
+{
+    const uint64_t now = core->finished_ns ? core->finished_ns : clock_now_ns(CLOCK_MONOTONIC);
+    *statistics = (struct matrix_core_statistics){
+        .wall_ns = core->begin_ns ? now - core->begin_ns : 0,
+        .guests_cpu_ns = core->guests_cpu_ns,
+        .overhead_ns = core->overhead_ns,
+        .idle_wall_ns = core->idle_wall_ns,
+        .decisions = core->decisions,
+        .switches = core->switches,
+        .timer_signals = core->preempt.timer_signals,
+        .stale_signals = core->preempt.stale_signals,
+        .delay_worst_ns = core->delays.worst_ns,
+        .delay_median_ns = delays_quantile(&core->delays, 0.5),
+        .delay_p99_ns = delays_quantile(&core->delays, 0.99),
+        .guests = core->guest_count,
+    };
+}
+
+static const char *state_name(const struct matrix_core *core, const struct guest *guest)
+{
+    if (guest->vm->state != MATRIX_VM_ALIVE)
+        return matrix_vm_state_name(guest->vm->state);
+    if (guest->ready_count)
+        return core->current && core->current->guest == guest ? "running" : "ready";
+    for (unsigned i = 0; i < guest->task_count; i++)
+        if (guest->tasks[i].state == TASK_SLEEPING)
+            return "sleeping";
+    return "waiting";
+}
+
+bool matrix_core_guest(const struct matrix_core *core, size_t index,
+                       struct matrix_core_guest *result)
+{
+    if (index >= core->guest_count)
+        return false;
+    const struct guest *guest = core->guests[index];
+    struct policy_share share;
+    policy_share(core->policy, &guest->entity, &share);
+
+    const double total = (double)share.contended_total_ns;
+    *result = (struct matrix_core_guest){
+        .vm = guest->vm,
+        .weight = guest->weight,
+        .state = state_name(core, guest),
+        .promised = total > 0 ? (double)share.entitled_ns / total : NAN,
+        .given = total > 0 ? (double)share.contended_cpu_ns / total : NAN,
+        .cpu_ns = share.cpu_ns,
+        .contended_cpu_ns = share.contended_cpu_ns,
+        .alone_cpu_ns = share.alone_ns,
+        .contended_total_ns = share.contended_total_ns,
+        .entitled_ns = share.entitled_ns,
+        .slices = guest->slices,
+        .preemptions = guest->preemptions,
+        .io_switches = guest->io_switches,
+    };
+    return true;
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The loop of a core: pick a virtual CPU, set the timer, enter the guest, handle the exit, charge
+ * the time. One thread, no locks. The calling thread's CPU clock is what is charged: a noisy
+ * host then harms all guests alike, and the shares hold.
+ *
+ * A guest is charged from when it comes on until it leaves, the handling of its own exits
+ * included: who causes work pays for it. What it takes to decide and to switch is the loop's
+ * own cost, charged to nobody and reported.
+ */
+#include "cloud/core.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool sleeps_less(const struct heap_node *a, const struct heap_node *b)
+{
+    return HEAP_ENTRY(a, struct task, sleeper)->vcpu->wake_ns <
+           HEAP_ENTRY(b, struct task, sleeper)->vcpu->wake_ns;
+}
+
+static struct matrix_error *check_options(const struct matrix_core_options *options)
+{
+    if (options->slice_ns && options->slice_ns < MATRIX_SLICE_MINIMUM_NS)
+        return error_usage("use 50us or more; 1ms is the default",
+                           "a slice of %llu ns is too short to switch in",
+                           (unsigned long long)options->slice_ns);
+    if (options->cpu >= CPU_SETSIZE)
+        return error_usage(NULL, "host CPU %d", options->cpu);
+    return NULL;
+}
+
+struct matrix_error *matrix_core_create(const struct matrix_core_options *options,
+                                        struct matrix_core **result)
+{
+    *result = NULL;
+    RETURN_IF_ERROR(check_options(options));
+    struct matrix_core *core = calloc(1, sizeof(*core));
+    if (!core)
+        return error_host(ENOMEM, "make a core");
+    core->options = *options;
+    if (!core->options.slice_ns)
+        core->options.slice_ns = MATRIX_SLICE_DEFAULT_NS;
+    heap_init(&core->sleepers, sleeps_less);
+    struct matrix_error *error = policy_create(core->options.slice_ns, &core->policy);
+    if (error) {
+        matrix_core_destroy(core);
+        return error;
+    }
+    *result = core;
+    return NULL;
+}
+
+void matrix_core_destroy(struct matrix_core *core)
+{
+    if (!core)
+        return;
+    for (size_t i = 0; i < core->guest_count; i++)
+        free(core->guests[i]);
+    free(core->guests);
+    heap_release(&core->sleepers);
+    policy_destroy(core->policy);
+    free(core);
+}
+
+struct matrix_error *matrix_core_add(struct matrix_core *core, struct matrix_vm *vm,
+                                     unsigned weight)
+{
+    if (weight == 0 || weight > MATRIX_WEIGHT_MAX)
+        return error_usage("use 1 to 10000", "weight %u of guest %s", weight, vm->name);
+    struct guest **guests = realloc(core->guests, (core->guest_count + 1) * sizeof(*core->guests));
+    if (guests)
+        core->guests = guests;
+    struct guest *guest = guests ? calloc(1, sizeof(*guest)) : NULL;
+    if (!guest)
+        return error_host(ENOMEM, "add guest %s", vm->name);
+    guest->vm = vm;
+    guest->weight = weight;
+    policy_entity_init(&guest->entity, weight);
+    core->guests[core->guest_count++] = guest;
+    return NULL;
+}
+
+/* --- tasks ------------------------------------------------------------------------------- */
+
+/* Neither policy nor heap can fail here: their room was reserved when the task was adopted. */
+static void drop(struct matrix_error *error)
+{
+    matrix_error_free(error);
+}
+
+void core_make_ready(struct matrix_core *core, struct task *task)
+{
+    if (task->state == TASK_SLEEPING)
+        heap_remove(&core->sleepers, &task->sleeper);
+    if (task->state == TASK_WAITING)
+        core->tasks_waiting--;
+    task->state = TASK_READY;
+    core->tasks_ready++;
+    if (task->guest->ready_count++ == 0)
+        drop(policy_join(core->policy, &task->guest->entity));
+}
+
+static void make_unready(struct matrix_core *core, struct task *task, enum task_state state)
+{
+    task->state = state;
+    core->tasks_ready--;
+    if (--task->guest->ready_count == 0)
+        policy_leave(core->policy, &task->guest->entity);
+    if (state == TASK_SLEEPING)
+        heap_insert_reserved(&core->sleepers, &task->sleeper);
+    if (state == TASK_WAITING)
+        core->tasks_waiting++;
+}
+
+/* Takes on virtual CPUs that the guest has and the loop does not know yet. */
+static struct matrix_error *adopt_tasks(struct matrix_core *core, struct guest *guest)
+{
+    while (guest->task_count < guest->vm->vcpu_count) {
+        struct vcpu *vcpu = guest->vm->vcpus[guest->task_count];
+        RETURN_IF_ERROR(vcpu_set_signal_mask(vcpu, &core->preempt.inside_run));
+        RETURN_IF_ERROR(heap_reserve(&core->sleepers, ++core->tasks_adopted));
+        struct task *task = &guest->tasks[guest->task_count++];
+        *task = (struct task){.guest = guest, .vcpu = vcpu, .state = TASK_STOPPED};
+        core_make_ready(core, task);
+    }
+    return NULL;
+}
+
+static void end_guest(struct matrix_core *core, struct guest *guest, enum matrix_vm_state state)
+{
+    vm_end(guest->vm, state, 0);
+    for (unsigned i = 0; i < guest->task_count; i++) {
+        struct task *task = &guest->tasks[i];
+        if (task->state == TASK_SLEEPING || task->state == TASK_WAITING)
+            core_make_ready(core, task);
+        if (task->state == TASK_READY)
+            make_unready(core, task, TASK_STOPPED);
+    }
+    core->guests_alive--;
+}
+
+/* The next virtual CPU of a guest, in turn. */
+static struct task *next_task(struct guest *guest)
+{
+    do
+        guest->turn = (guest->turn + 1) % guest->task_count;
+    while (guest->tasks[guest->turn].state != TASK_READY);
+    return &guest->tasks[guest->turn];
+}
+
+/* --- time -------------------------------------------------------------------------------- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+uint64_t core_next_event(const struct matrix_core *core)
+{
+    uint64_t next = earlier(core->end_ns, core->next_tick_ns);
+    const struct heap_node *first = heap_peek(&core->sleepers);
+    if (first)
+        next = earlier(next, HEAP_ENTRY(first, const struct task, sleeper)->vcpu->wake_ns);
+    return earlier(next, core->next_poll_ns);
+}
+
+/* Charges the time since the last mark to the current task, or to the loop. */
+static void account(struct matrix_core *core, struct task *task)
+{
+    const uint64_t now = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
+    const uint64_t spent = now - core->cpu_mark_ns;
+    core->cpu_mark_ns = now;
+    if (!task) {
+        core->overhead_ns += spent;
+        return;
+    }
+    core->guests_cpu_ns += spent;
+    task->guest->vm->cpu_ns += spent;
+    policy_charge(core->policy, &task->guest->entity, spent);
+}
+
+static void handle_events(struct matrix_core *core, uint64_t now)
+{
+    for (struct heap_node *node; (node = heap_peek(&core->sleepers));) {
+        struct task *task = HEAP_ENTRY(node, struct task, sleeper);
+        if (task->vcpu->wake_ns > now)
+            break;
+        core_make_ready(core, task);
+    }
+    if (core->next_poll_ns && now >= core->next_poll_ns)
+        core_poll(core, now);
+    if (core->next_tick_ns && now >= core->next_tick_ns) {
+        core->next_tick_ns = now + core->options.tick_ns;
+        core->options.tick(core, core->options.context);
+    }
+    if (core->end_ns && now >= core->end_ns) {
+        core->result.end = MATRIX_CORE_DURATION;
+        core->stop = true;
+    }
+}
+
+/* --- the loop ---------------------------------------------------------------------------- */
+
+/* Puts task on the core for a slice, or for as long as it likes if nobody else can run. */
+static void come_on(struct matrix_core *core, struct task *task, uint64_t now)
+{
+    const bool alone = core->tasks_ready == 1;
+    core->slice_end_ns = alone ? 0 : now + policy_slice(core->policy, &task->guest->entity);
+    preempt_arm(&core->preempt, earlier(core->slice_end_ns, core_next_event(core)), now);
+    if (task != core->last) {
+        core->switches++;
+        task->guest->slices++;
+        if (core->last && core->left_by_io)
+            core->last->guest->io_switches++;
+    }
+    core->last = core->current = task;
+    core->left_by_io = false;
+}
+
+/* KVM_RUN was interrupted: by the slice's end, an event, or a signal that asks for the end. */
+static void interrupted(struct matrix_core *core, struct task *task)
+{
+    const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+    preempt_drain(&core->preempt, now);
+    if (core->slice_end_ns && now >= core->slice_end_ns) {
+        delays_add(&core->delays, now - core->slice_end_ns);
+        task->guest->preemptions++;
+    }
+}
+
+/* What becomes of the task after it left the guest with the given outcome. */
+static void settle(struct matrix_core *core, struct task *task, enum vcpu_outcome outcome)
+{
+    struct guest *guest = task->guest;
+    switch (outcome) {
+    case VCPU_HANDLED:
+        core->left_by_io = true;
+        break;
+    case VCPU_INTERRUPTED:
+        interrupted(core, task);
+        break;
+    case VCPU_YIELDED:
+        core->left_by_io = true;
+        /* Coming back gives up what it is owed: others that are owed something go first. */
+        policy_leave(core->policy, &guest->entity);
+        drop(policy_join(core->policy, &guest->entity));
+        break;
+    case VCPU_SLEEPING:
+        core->left_by_io = true;
+        make_unready(core, task, TASK_SLEEPING);
+        break;
+    case VCPU_WAITS_INPUT:
+    case VCPU_WAITS_OUTPUT:
+        core->left_by_io = true;
+        make_unready(core, task, TASK_WAITING);
+        task->waits_for_input = outcome == VCPU_WAITS_INPUT;
+        core->next_poll_ns =
+            earlier(core->next_poll_ns, clock_now_ns(CLOCK_MONOTONIC) + POLL_INTERVAL_NS);
+        break;
+    case VCPU_STOPPED:
+        make_unready(core, task, TASK_STOPPED);
+        break;
+    case VCPU_OUTPUT_LOST:
+        end_guest(core, guest, MATRIX_VM_STOPPED);
+        break;
+    case VCPU_VM_ENDED:
+        end_guest(core, guest, guest->vm->state);
+        break;
+    }
+}
+
+/* Lets the current task run until something is to be decided. */
+static enum vcpu_outcome run_task(struct matrix_core *core, struct task *task)
+{
+    const struct guest *guest = task->guest;
+    enum vcpu_outcome outcome;
+    /* With nobody else to run there is nothing to decide after an exit that was handled: straight
+     * back in, with no clock and no timer touched. This is the hot path. */
+    do
+        outcome = vcpu_run(task->vcpu);
+    while (outcome == VCPU_HANDLED && core->tasks_ready == 1 &&
+           guest->task_count == guest->vm->vcpu_count);
+    return outcome;
+}
+
+static struct matrix_error *run_loop(struct matrix_core *core)
+{
+    core->cpu_mark_ns = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
+    while (!core->stop && core->guests_alive) {
+        const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+        const uint64_t event = core_next_event(core);
+        if (event && now >= event)
+            handle_events(core, now);
+        struct policy_entity *entity = core->stop ? NULL : policy_pick(core->policy);
+        core->decisions++;
+        if (!entity) {
+            if (!core->stop)
+                core_idle(core);
+            account(core, NULL);
+        } else {
+            struct guest *guest = HEAP_ENTRY(entity, struct guest, entity);
+            struct task *task = core->current;
+            /* After an I/O exit the same task may still be the rightful one: its slice, and the
+             * timer that is set to its end, go on. */
+            bool goes_on = task && task->guest == guest && task->state == TASK_READY &&
+                           core->left_by_io && core->slice_end_ns > now;
+            if (!goes_on)
+                come_on(core, task = next_task(guest), now);
+            account(core, NULL);
+            enum vcpu_outcome outcome = run_task(core, task);
+            account(core, task);
+            settle(core, task, outcome);
+            if (guest->task_count < guest->vm->vcpu_count)
+                RETURN_IF_ERROR(adopt_tasks(core, guest));
+        }
+        if (core->preempt.stop_signal) {
+            core->result.end = MATRIX_CORE_SIGNAL;
+            core->result.signal = core->preempt.stop_signal;
+            core->stop = true;
+        }
+    }
+    return NULL;
+}
+
+static struct matrix_error *pin(struct matrix_core *core)
+{
+    if (sched_getaffinity(0, sizeof(core->cpus_before), &core->cpus_before) < 0)
+        return error_host(errno, "ask which CPUs may be used");
+    if (core->options.cpu < 0)
+        return NULL;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(core->options.cpu, &one);
+    if (sched_setaffinity(0, sizeof(one), &one) < 0)
+        return error_new(MATRIX_ERROR_HOST, errno, "choose one that is online and allowed here",
+                         "run on host CPU %d", core->options.cpu);
+    return NULL;
+}
+
+static struct matrix_error *begin(struct matrix_core *core)
+{
+    core->begin_ns = clock_now_ns(CLOCK_MONOTONIC);
+    core->end_ns = core->options.duration_ns ? core->begin_ns + core->options.duration_ns : 0;
+    core->next_tick_ns = core->options.tick_ns ? core->begin_ns + core->options.tick_ns : 0;
+    core->guests_alive = core->guest_count;
+    core->result = (struct matrix_core_result){.end = MATRIX_CORE_ALL_ENDED};
+    for (size_t i = 0; i < core->guest_count; i++)
+        RETURN_IF_ERROR(adopt_tasks(core, core->guests[i]));
+    return NULL;
+}
+
+struct matrix_error *matrix_core_run(struct matrix_core *core, struct matrix_core_result *result)
+{
+    RETURN_IF_ERROR(pin(core));
+    struct matrix_error *error = preempt_begin(&core->preempt);
+    if (!error)
+        error = begin(core);
+    if (!error)
+        error = run_loop(core);
+    for (size_t i = 0; i < core->guest_count; i++)
+        if (core->guests[i]->vm->state == MATRIX_VM_ALIVE)
+            end_guest(core, core->guests[i], MATRIX_VM_STOPPED);
+    core->finished_ns = clock_now_ns(CLOCK_MONOTONIC);
+    preempt_end(&core->preempt);
+    sched_setaffinity(0, sizeof(core->cpus_before), &core->cpus_before);
+    *result = core->result;
+    return error;
+}

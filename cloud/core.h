@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A core's state, for core.c (the loop), idle.c (when nobody can run) and contract.c (what was
+ * promised and given). Strangers see include/matrix/core.h. */
+#ifndef CLOUD_CORE_H
+#define CLOUD_CORE_H
+
+#include "base/heap.h"
+#include "cloud/delays.h"
+#include "cloud/policy.h"
+#include "cloud/preempt.h"
+#include "vmm/vcpu.h"
+#include <matrix/core.h>
+#include <sched.h>
+
+/* How often waiting guests are looked after while others run: what a key press may wait. */
+#define POLL_INTERVAL_NS 2000000ULL
+
+struct guest;
+
+enum task_state { TASK_READY, TASK_SLEEPING, TASK_WAITING, TASK_STOPPED };
+
+/* A virtual CPU as the loop sees it. */
+struct task {
+    struct heap_node sleeper; /* in core.sleepers while TASK_SLEEPING */
+    struct guest *guest;
+    struct vcpu *vcpu;
+    enum task_state state;
+    bool waits_for_input; /* while TASK_WAITING; else it waits for its output */
+};
+
+/* A guest under contract. The policy knows guests; the virtual CPUs of one take turns. */
+struct guest {
+    struct policy_entity entity;
+    struct matrix_vm *vm;
+    unsigned weight;
+    unsigned task_count, ready_count;
+    unsigned turn; /* the task whose turn it is */
+    struct task tasks[MATRIX_VCPUS_MAX];
+    uint64_t slices, preemptions, io_switches;
+};
+
+struct matrix_core {
+    struct matrix_core_options options;
+    struct policy *policy;
+    struct preempt preempt;
+    struct heap sleepers; /* by vcpu->wake_ns */
+    struct guest **guests;
+    size_t guest_count, guests_alive;
+    size_t tasks_ready, tasks_waiting, tasks_adopted;
+    cpu_set_t cpus_before; /* the thread's affinity, restored at the end */
+
+    struct task *current;  /* who is on the core */
+    struct task *last;     /* who was before */
+    uint64_t slice_end_ns; /* CLOCK_MONOTONIC; 0: the current task has the core to itself */
+    uint64_t cpu_mark_ns;  /* the thread's CPU time up to which all is accounted for */
+    bool left_by_io;       /* the last task left because of an I/O exit */
+
+    uint64_t begin_ns, end_ns, next_tick_ns, next_poll_ns;
+    bool stop;
+    struct matrix_core_result result;
+
+    uint64_t guests_cpu_ns, overhead_ns, idle_wall_ns, finished_ns;
+    uint64_t decisions, switches;
+    struct delays delays;
+};
+
+/* The earliest time at which the loop has something to do by itself; 0: never. */
+uint64_t core_next_event(const struct matrix_core *core);
+
+/* idle.c: waits until a guest may be able to run, an event is due, or a signal has come. */
+void core_idle(struct matrix_core *core);
+
+/* idle.c: lets every waiting task try again what it waits for, and flushes outputs. */
+void core_poll(struct matrix_core *core, uint64_t now_ns);
+
+/* core.c: the task can run again. */
+void core_make_ready(struct matrix_core *core, struct task *task);
+
+#endif

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What a core does for guests that wait for input or output, while others run and while none can. */
+#include "cloud/core.h"
+
+#include "base/clock.h"
+#include "vmm/output.h"
+#include <poll.h>
+
+/* At most so many descriptors are watched while idle; the others are looked at every interval. */
+#define WATCHED_MAX 64
+
+static bool has_output_waiting(const struct matrix_core *core)
+{
+    for (size_t i = 0; i < core->guest_count; i++) {
+        const struct matrix_output *output = core->guests[i]->vm->console.output;
+        if (output && output_waiting(output))
+            return true;
+    }
+    return false;
+}
+
+void core_poll(struct matrix_core *core, uint64_t now_ns)
+{
+    for (size_t i = 0; i < core->guest_count; i++) {
+        struct guest *guest = core->guests[i];
+        if (guest->vm->console.output)
+            output_flush(guest->vm->console.output);
+        /* Trying again costs less than knowing; who cannot go on comes back here. */
+        for (unsigned task = 0; task < guest->task_count; task++)
+            if (guest->tasks[task].state == TASK_WAITING)
+                core_make_ready(core, &guest->tasks[task]);
+    }
+    core->next_poll_ns = has_output_waiting(core) ? now_ns + POLL_INTERVAL_NS : 0;
+}
+
+static bool waits_for_input(const struct guest *guest)
+{
+    for (unsigned i = 0; i < guest->task_count; i++)
+        if (guest->tasks[i].state == TASK_WAITING && guest->tasks[i].waits_for_input)
+            return true;
+    return false;
+}
+
+/* Everything whose change may let a guest go on. Input that nobody waits for is left out: it would
+ * keep us from sleeping. */
+static nfds_t watched(struct matrix_core *core, struct pollfd fds[WATCHED_MAX])
+{
+    nfds_t count = 0;
+    fds[count++] = (struct pollfd){.fd = preempt_fd(&core->preempt), .events = POLLIN};
+    for (size_t i = 0; i < core->guest_count && count + 2 <= WATCHED_MAX; i++) {
+        const struct guest *guest = core->guests[i];
+        const struct matrix_output *output = guest->vm->console.output;
+        if (waits_for_input(guest))
+            fds[count++] = (struct pollfd){.fd = guest->vm->input_fd, .events = POLLIN};
+        if (output && output_waiting(output))
+            fds[count++] = (struct pollfd){.fd = output_fd(output), .events = POLLOUT};
+    }
+    return count;
+}
+
+void core_idle(struct matrix_core *core)
+{
+    struct pollfd fds[WATCHED_MAX];
+    const uint64_t start = clock_now_ns(CLOCK_MONOTONIC);
+
+    /* With descriptors watched, the interval is only for those that found no room. */
+    const nfds_t count = watched(core, fds);
+    core->next_poll_ns = count + 2 > WATCHED_MAX ? start + POLL_INTERVAL_NS : 0;
+
+    const uint64_t event = core_next_event(core);
+    const uint64_t wait_ns = event > start ? event - start : 0;
+    const struct timespec limit = {.tv_sec = (time_t)(wait_ns / 1000000000),
+                                   .tv_nsec = (long)(wait_ns % 1000000000)};
+    /* The timer is not needed here: an old setting must not wake us. */
+    preempt_arm(&core->preempt, 0, start);
+    ppoll(fds, count, event ? &limit : NULL, NULL);
+
+    const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+    core->idle_wall_ns += now - start;
+    preempt_drain(&core->preempt, now);
+    if (count > 1)
+        core_poll(core, now);
+}

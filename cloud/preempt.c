@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The timer and the signals that take the core back from a guest. */
+#include "cloud/preempt.h"
+
+#include "base/error.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define TIMER_SIGNAL SIGRTMIN
+
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+struct matrix_error *preempt_begin(struct preempt *preempt)
+{
+    *preempt = (struct preempt){.signal_fd = -1};
+    sigemptyset(&preempt->ours);
+    sigaddset(&preempt->ours, TIMER_SIGNAL);
+    for (size_t i = 0; i < sizeof(stop_signals) / sizeof(stop_signals[0]); i++)
+        sigaddset(&preempt->ours, stop_signals[i]);
+    /* On Linux this is the mask of the calling thread alone. */
+    if (sigprocmask(SIG_BLOCK, &preempt->ours, &preempt->before) < 0)
+
+        return error_host(errno, "block the timer's signal");
+    preempt->inside_run = preempt->before;
+    for (int signal = 1; signal < NSIG; signal++)
+        if (sigismember(&preempt->ours, signal) == 1)
+            sigdelset(&preempt->inside_run, signal);
+
+    /* To this thread alone: in a process with several cores each has its own timer. */
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = TIMER_SIGNAL};
+    event._sigev_un._tid = gettid();
+    if (timer_create(CLOCK_MONOTONIC, &event, &preempt->timer) < 0) {
+        const int number = errno;
+        sigprocmask(SIG_SETMASK, &preempt->before, NULL);
+        return error_new(MATRIX_ERROR_HOST, number,
+                         "raise the limit of pending signals (ulimit -i)",
+                         "make the timer that ends slices");
+    }
+    preempt->has_timer = true;
+    return NULL;
+}
+
+void preempt_end(struct preempt *preempt)
+{
+    if (!preempt->has_timer)
+        return;
+    timer_delete(preempt->timer);
+    preempt->has_timer = false;
+    preempt_drain(preempt, UINT64_MAX);
+    if (preempt->signal_fd >= 0)
+        close(preempt->signal_fd);
+    sigprocmask(SIG_SETMASK, &preempt->before, NULL);
+}
+
+void preempt_arm(struct preempt *preempt, uint64_t deadline_ns, uint64_t now_ns)
+{
+    if (deadline_ns == preempt->armed_ns)
+        return;
+    /* The timer went off unnoticed, while the loop was at work: its signal is not for what runs
+     * next. */
+    if (preempt->armed_ns && now_ns >= preempt->armed_ns)
+        preempt_drain(preempt, now_ns);
+
+    struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+                     .tv_nsec = (long)(deadline_ns % 1000000000)},
+    };
+    timer_settime(preempt->timer, TIMER_ABSTIME, &when, NULL);
+    preempt->armed_ns = deadline_ns;
+}
+
+void preempt_drain(struct preempt *preempt, uint64_t now_ns)
+{
+    const struct timespec at_once = {0};
+    for (;;) {
+        siginfo_t info;
+        int signal = sigtimedwait(&preempt->ours, &info, &at_once);
+        if (signal < 0 && errno == EINTR)
+            continue;
+        if (signal < 0)
+            return;
+        if (signal != TIMER_SIGNAL) {
+            preempt->stop_signal = signal;
+            continue;
+        }
+        preempt->timer_signals++;
+        if (preempt->armed_ns == 0 || now_ns < preempt->armed_ns)
+            preempt->stale_signals++;
+        else
+            preempt->armed_ns = 0; /* one-shot: it has to be set again */
+    }
+}
+
+int preempt_fd(struct preempt *preempt)
+{
+    if (preempt->signal_fd < 0)
+        preempt->signal_fd = signalfd(-1, &preempt->ours, SFD_CLOEXEC | SFD_NONBLOCK);
+    return preempt->signal_fd;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A core: one thread that runs the virtual CPUs of its guests in slices, by contract.
+ *
+ * The calling thread is the core: no other thread is started, nothing is locked. A timer
+ * signal (SIGRTMIN) ends a slice; it is blocked except inside KVM_RUN. SIGINT, SIGTERM and SIGHUP
+ * end matrix_core_run in the same way. What they were set to is restored afterwards.
+ */
+#ifndef MATRIX_CORE_H
+#define MATRIX_CORE_H
+
+#include <matrix/error.h>
+#include <matrix/vm.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MATRIX_SLICE_DEFAULT_NS 1000000ULL
+#define MATRIX_SLICE_MINIMUM_NS 50000ULL
+#define MATRIX_WEIGHT_MAX       10000
+
+struct matrix_core;
+
+struct matrix_core_options {
+    int cpu;              /* the host CPU to be pinned to; negative: wherever the host likes */
+    uint64_t slice_ns;    /* 0: MATRIX_SLICE_DEFAULT_NS */
+    uint64_t duration_ns; /* wall time after which the run ends; 0: no limit */
+    uint64_t tick_ns;     /* wall time between calls of tick; 0: never */
+    void (*tick)(struct matrix_core *core, void *context);
+    void *context;
+};
+
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_core_create(const struct matrix_core_options *options, struct matrix_core **core);
+
+/* Guests that were added are not destroyed with it. NULL is allowed. */
+MATRIX_API void matrix_core_destroy(struct matrix_core *core);
+
+/* Puts a guest under contract: weight is 1 to MATRIX_WEIGHT_MAX. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_core_add(struct matrix_core *core, struct matrix_vm *vm, unsigned weight);
+
+enum matrix_core_end {
+    MATRIX_CORE_ALL_ENDED, /* no guest is left */
+    MATRIX_CORE_DURATION,  /* the time was up */
+    MATRIX_CORE_SIGNAL,    /* SIGINT, SIGTERM or SIGHUP came: see signal */
+};
+
+struct matrix_core_result {
+    enum matrix_core_end end;
+    int signal;
+};
+
+/*
+ * Runs the guests until the last has ended, the duration is over, or a signal asks for the end.
+ * Guests that are still alive then are stopped. A guest's fault is not an error here: it ends
+ * that guest alone.
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_run(struct matrix_core *core,
+                                                                  struct matrix_core_result *);
+
+/* What the loop itself did. Times are of the thread's CPU clock unless they say wall. */
+struct matrix_core_statistics {
+    uint64_t wall_ns;        /* since matrix_core_run began */
+    uint64_t guests_cpu_ns;  /* charged to guests */
+    uint64_t overhead_ns;    /* what the loop cost; charged to nobody */
+    uint64_t idle_wall_ns;   /* nobody could run */
+    uint64_t decisions;      /* how often the policy was asked */
+    uint64_t switches;       /* how often another virtual CPU came on */
+    uint64_t timer_signals;  /* delivered: slices ended by the timer, and events */
+    uint64_t stale_signals;  /* delivered after what they were armed for was over */
+    uint64_t delay_worst_ns; /* wall time from a slice's end to the loop's having the core back */
+    uint64_t delay_median_ns, delay_p99_ns;
+    size_t guests;
+};
+
+MATRIX_API void matrix_core_statistics(const struct matrix_core *core,
+                                       struct matrix_core_statistics *statistics);
+
+/* A guest's contract and what became of it. */
+struct matrix_core_guest {
+    struct matrix_vm *vm;
+    unsigned weight;
+    const char *state;         /* "running", "ready", "sleeping", "waiting", "exited", … */
+    double promised;           /* its rightful share while it and others could run; NaN: never so */
+    double given;              /* the share that it got in that time */
+    uint64_t cpu_ns;           /* all that it was charged */
+    uint64_t contended_cpu_ns; /* of that: while others could run, too */
+    uint64_t alone_cpu_ns;     /* of that: while nobody else could */
+    uint64_t contended_total_ns; /* all guests' CPU time while this and others could run */
+    uint64_t entitled_ns;        /* what its weight entitles it to, of contended_total_ns */
+    uint64_t slices;             /* times it came on */
+    uint64_t preemptions;        /* times the timer took the core from it */
+    uint64_t io_switches;        /* times another came on because of its port I/O */
+};
+
+/* index is the order of adding; false past the last one. */
+MATRIX_API bool matrix_core_guest(const struct matrix_core *core, size_t index,
+                                  struct matrix_core_guest *guest);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* All of libmatrix. */
+#ifndef MATRIX_MATRIX_H
+#define MATRIX_MATRIX_H
+
+#include <matrix/core.h>
+#include <matrix/error.h>
+#include <matrix/kvm.h>
+#include <matrix/report.h>
+#include <matrix/vm.h>
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest: memory, virtual CPUs, and a program in it. A guest is made, given to a core
+ * (matrix/core.h) that runs it, asked how it ended, and destroyed. Nothing here is shared between
+ * guests, so that a process can have hundreds of them. Functions are not thread-safe for
+ * one guest; different guests can live in different threads.
+ */
+#ifndef MATRIX_VM_H
+#define MATRIX_VM_H
+
+#include <matrix/error.h>
+#include <matrix/guest/abi.h>
+#include <matrix/kvm.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MATRIX_MEMORY_MINIMUM (2ULL << 20)
+#define MATRIX_MEMORY_DEFAULT (16ULL << 20)
+#define MATRIX_STACK_DEFAULT  (256ULL << 10)
+#define MATRIX_VCPUS_MAX      16
+
+/* How guest memory is backed; may be combined. It is private anonymous memory in any case. */
+enum matrix_memory_flags {
+    MATRIX_MEMORY_MERGEABLE = 1 << 0,  /* offered to KSM (MADV_MERGEABLE) */
+    MATRIX_MEMORY_HUGE = 1 << 1,       /* transparent huge pages (MADV_HUGEPAGE) */
+    MATRIX_MEMORY_LOCKED = 1 << 2,     /* never swapped (mlock) */
+    MATRIX_MEMORY_PREFAULT = 1 << 3,   /* present from the start (MADV_POPULATE_WRITE) */
+    MATRIX_MEMORY_SMALL_PAGES = 1 << 4 /* the guest's own page tables use 4 KiB pages only */
+};
+
+/*
+ * Where guests' output goes. Several guests may share one; lines are never mixed. It must outlive
+ * them.
+ */
+struct matrix_output;
+
+/* fd stays the caller's. Writing never blocks the caller's thread, whatever stands behind fd. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_output_create(int fd,
+                                                                       struct matrix_output **);
+
+/* Writes out what is left, for at most a second, and frees it. NULL is allowed. */
+MATRIX_API void matrix_output_destroy(struct matrix_output *output);
+
+/* The reader is gone (EPIPE), or writing failed (a full disk): errno, 0 while all is well. */
+MATRIX_API int matrix_output_failed(const struct matrix_output *output);
+
+struct matrix_vm_options {
+    const char *name;             /* NULL: "guest" */
+    uint64_t memory_bytes;        /* multiple of 4096, MATRIX_MEMORY_MINIMUM or more; 0: default */
+    uint64_t stack_bytes;         /* 0: MATRIX_STACK_DEFAULT */
+    unsigned memory_flags;        /* enum matrix_memory_flags */
+    unsigned vcpus_max;           /* 1 to MATRIX_VCPUS_MAX; 0: MATRIX_VCPUS_MAX */
+    const char *const *argv;      /* NULL-terminated; argv[0] is the program; NULL: none */
+    const char *const *envp;      /* NULL-terminated; NULL: none */
+    int input_fd;                 /* what MATRIX_READ reads; negative: nothing */
+    struct matrix_output *output; /* NULL: output is thrown away */
+    const char *tag;              /* put before each line; NULL: none */
+    uint64_t output_rate;         /* bytes per second that are let through; 0: no limit */
+    bool output_lossy;            /* lines that cannot be written at once are dropped and counted;
+                                 * otherwise the guest waits for its reader */
+    bool output_escape;           /* control characters are shown as \xNN, as a terminal needs it */
+    bool hide_host_addresses;     /* MATRIX_GVA_TO_HVA is refused */
+};
+
+struct matrix_vm;
+
+/*
+ * Makes a guest from the ELF image at path and leaves its first virtual CPU ready to run.
+ * Errors: MATRIX_ERROR_IMAGE names the file, field or segment; MATRIX_ERROR_USAGE the option;
+ * MATRIX_ERROR_HOST what the host refused.
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_vm_create(struct matrix_kvm *kvm, const char *path, const struct matrix_vm_options *options,
+                 struct matrix_vm **vm);
+
+/* Ends and frees a guest, whatever its state. NULL is allowed. */
+MATRIX_API void matrix_vm_destroy(struct matrix_vm *vm);
+
+enum matrix_vm_state {
+    MATRIX_VM_ALIVE,   /* not ended yet; the core knows whether it runs, sleeps or waits */
+    MATRIX_VM_EXITED,  /* by its own will: see status */
+    MATRIX_VM_FAULTED, /* see matrix_vm_report */
+    MATRIX_VM_STOPPED, /* by whoever runs it */
+};
+
+struct matrix_vm_info {
+    const char *name;
+    enum matrix_vm_state state;
+    int status;            /* exit status, 0 to 255, when state is MATRIX_VM_EXITED */
+    unsigned vcpus;        /* made so far */
+    uint64_t memory_bytes; /* guest-physical */
+    uint64_t work;         /* the guest's own counter */
+    uint64_t exits_total;
+    uint64_t exits[MATRIX_EXIT_KIND_COUNT];
+    uint64_t dropped_lines, dropped_bytes; /* output that the limit did not let through */
+};
+
+MATRIX_API void matrix_vm_info(const struct matrix_vm *vm, struct matrix_vm_info *info);
+
+/* "io", "interrupted", …: the names used in reports and JSON. */
+MATRIX_API const char *matrix_exit_kind_name(enum matrix_exit_kind kind);
+MATRIX_API const char *matrix_vm_state_name(enum matrix_vm_state state);
+
+struct matrix_report;
+
+/* The report of the fault that ended the guest; NULL if none did. Owned by the guest. */
+MATRIX_API const struct matrix_report *matrix_vm_report(const struct matrix_vm *vm);
+
+/* One guest-virtual address, followed to the monitor's memory. */
+struct matrix_translation {
+    uint64_t gva;
+    bool mapped;
+    uint64_t gpa;
+    uint64_t hva;
+    uint64_t page_bytes;                 /* size of the guest's page: 4 KiB, 2 MiB or 1 GiB */
+    bool readable, writable, executable; /* by the program (CPL 3) */
+    bool agree;      /* KVM_TRANSLATE and the walk of the page tables say the same */
+    bool kvm_mapped; /* what KVM_TRANSLATE alone said */
+    uint64_t kvm_gpa;
+};
+
+/*
+ * Translates gva in the address space of the guest's first virtual CPU, by KVM_TRANSLATE
+ * (Documentation/virt/kvm/api.rst, 4.35) and by walking the guest's page tables.
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_vm_translate(struct matrix_vm *vm, uint64_t gva, struct matrix_translation *translation);
+
+/* Finds the symbol that gva lies in: its name (valid while the guest lives) and the offset from its
+ * start; NULL if there is none. */
+MATRIX_API const char *matrix_vm_symbol(struct matrix_vm *vm, uint64_t gva, uint64_t *offset);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
