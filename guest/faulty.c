@@ -248,19 +248,19 @@ enum { FAULT_COUNT = sizeof(faults) / sizeof(faults[0]) };
 /* The empty statement behind each call keeps it from becoming a jump without a frame. */
 #define KEEP_FRAME() __asm__ volatile("")
 
-__attribute__((noinline)) static void third(const struct fault *fault)
+__attribute__((noipa)) static void third(const struct fault *fault)
 {
     fault->cause();
     KEEP_FRAME();
 }
 
-__attribute__((noinline)) static void second(const struct fault *fault)
+__attribute__((noipa)) static void second(const struct fault *fault)
 {
     third(fault);
     KEEP_FRAME();
 }
 
-__attribute__((noinline)) static void first(const struct fault *fault)
+__attribute__((noipa)) static void first(const struct fault *fault)
 {
     second(fault);
     KEEP_FRAME();

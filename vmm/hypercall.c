@@ -99,7 +99,7 @@ static bool print(struct call *call, const char *text, size_t bytes)
 static int64_t print_number(struct call *call, uint64_t value)
 {
     char text[24];
-    if (call->b != 10 && call->b != 16 && call->b != 0)
+    if (call->b != 10 && call->b != 16)
         return MATRIX_EINVAL;
     int length = snprintf(text, sizeof(text), call->b == 16 ? "%#" PRIx64 : "%" PRIu64, value);
     return print(call, text, (size_t)length) ? 0 : pend(call, VCPU_WAITS_OUTPUT);

@@ -336,13 +336,16 @@ static void test_leaves_of_one_kind(void **state)
         for (unsigned step = 0; step < 3000; step++)
             world_step(&world, run_full);
         size_t left = 0;
+        long double textbook = 0; /* what EEVDF's correction would hand to the rest at once */
         for (size_t i = 1; i < world.count; i++) {
             if ((world.guests[i].lag < 0) == (kind == 0)) {
+                textbook += world.guests[i].lag;
                 world_leave(&world, i);
                 left++;
             }
         }
         assert_true(left > 300 && left < 700);
+        assert_true(fabsl(textbook) > 100.0L * SLICE);
         world_check(&world);
         for (unsigned step = 0; step < 10000; step++)
             world_step(&world, run_full);
