@@ -43,7 +43,8 @@ static int become(const char *name, char **argv)
     char program[64], path[PATH_MAX];
     snprintf(program, sizeof(program), "matrix-%s", name);
     if (!installed_find(INSTALLED_PROGRAM, program, path))
-        return cli_fail("matrix", error_new(MATRIX_ERROR_HOST, 0, "build it with `make`, or install Matrix again",
+        return cli_fail("matrix", error_new(MATRIX_ERROR_HOST, 0,
+                                            "build it with `make`, or install Matrix again",
                                             "the program %s is missing", program));
     argv[0] = program;
     execv(path, argv);

@@ -3,9 +3,8 @@
  * A fault report as a JSON object. The names are a contract. Addresses and register values are
  * strings, "0x…": JSON's numbers do not hold 64 bits everywhere.
  */
-#include "base/cleanup.h"
 #include "base/error.h"
-#include "cli/common.h"
+#include "cli/json.h"
 #include "cli/report.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -20,27 +19,11 @@ static json_t *hexadecimal(uint64_t value)
     return json_sprintf("0x%" PRIx64, value);
 }
 
-/* What is not UTF-8 cannot stand in JSON, and is escaped as in text. */
-static json_t *string(const char *text)
-{
-    json_t *value = json_string(text);
-    if (value)
-        return value;
-
-    CLEANUP_FREE char *escaped = NULL;
-    size_t size;
-    FILE *file = open_memstream(&escaped, &size);
-    if (!file)
-        return NULL;
-    cli_print_escaped(file, text);
-    return fclose(file) == 0 ? json_string(escaped) : NULL;
-}
-
 static json_t *place(const struct matrix_report_place *place)
 {
     bool known = place->symbol[0];
     return json_pack("{s:o, s:o, s:o}", "address", hexadecimal(place->address), "symbol",
-                     known ? string(place->symbol) : json_null(), "offset",
+                     known ? cli_json_string(place->symbol) : json_null(), "offset",
                      known ? hexadecimal(place->offset) : json_null());
 }
 
@@ -106,9 +89,9 @@ struct matrix_error *report_write_json(FILE *file, const struct matrix_report *r
     bool is_exception = report->vector >= 0;
     json_t *root = json_pack(
         "{s:i, s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",         //
-        "version", JSON_VERSION, "guest", string(report->guest),                          //
-        "vcpu", (json_int_t)report->vcpu, "reason", string(report->reason),               //
-        "explanation", string(report->explanation),                                       //
+        "version", JSON_VERSION, "guest", cli_json_string(report->guest),                 //
+        "vcpu", (json_int_t)report->vcpu, "reason", cli_json_string(report->reason),      //
+        "explanation", cli_json_string(report->explanation),                              //
         "vector", is_exception ? json_integer(report->vector) : json_null(),              //
         "error_code", is_exception ? hexadecimal(report->error_code) : json_null(),       //
         "exit_reason", (json_int_t)report->exit_reason, "rip", place(&report->rip_place), //

@@ -23,9 +23,9 @@ static json_t *translations(const struct run_options *options, struct matrix_vm 
         struct matrix_translation t;
         struct matrix_error *error = matrix_vm_translate(vm, options->translate[i], &t);
         if (error) {
-            json_array_append_new(list, json_pack("{s:o, s:s}", "gva",
-                                                  address(options->translate[i]), "error",
-                                                  error->message));
+            json_array_append_new(list,
+                                  json_pack("{s:o, s:s}", "gva", address(options->translate[i]),
+                                            "error", error->message));
             matrix_error_free(error);
             continue;
         }
@@ -81,14 +81,14 @@ struct matrix_error *run_print_json(const struct run_options *options,
     matrix_core_statistics(result->core, &loop);
     const struct matrix_report *report = matrix_vm_report(result->vm);
 
-    json_t *root = json_pack(
-        "{s:i, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o}", "version", 1, "name",
-        info.name, "state", matrix_vm_state_name(info.state), "exit_status", result->exit_status,
-        "cpu_ns", (json_int_t)guest.cpu_ns, "wall_ns", (json_int_t)loop.wall_ns, "memory_bytes",
-        (json_int_t)info.memory_bytes, "work", (json_int_t)info.work, "exits_total",
-        (json_int_t)info.exits_total, "vcpus", (int)info.vcpus, "exits", exits(&info),
-        "translations", translations(options, result->vm), "fault",
-        report ? fault(report) : json_null());
+    json_t *root =
+        json_pack("{s:i, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:o}", "version", 1,
+                  "name", info.name, "state", matrix_vm_state_name(info.state), "exit_status",
+                  result->exit_status, "cpu_ns", (json_int_t)guest.cpu_ns, "wall_ns",
+                  (json_int_t)loop.wall_ns, "memory_bytes", (json_int_t)info.memory_bytes, "work",
+                  (json_int_t)info.work, "exits_total", (json_int_t)info.exits_total, "vcpus",
+                  (int)info.vcpus, "exits", exits(&info), "translations",
+                  translations(options, result->vm), "fault", report ? fault(report) : json_null());
     if (!root || json_dumpf(root, stdout, JSON_COMPACT) < 0 || putchar('\n') == EOF ||
         fflush(stdout) == EOF) {
         json_decref(root);

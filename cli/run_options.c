@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The options of `matrix run`. */
 #include "base/error.h"
-#include "base/installed.h"
 #include "base/parse.h"
 #include "cli/common.h"
 #include "cli/exit_status.h"
+#include "cli/find_image.h"
 #include "cli/run.h"
 #include <argp.h>
 #include <stdlib.h>
@@ -36,8 +36,8 @@ static const struct argp_option options[] = {
     {"huge-pages", OPTION_HUGE_PAGES, NULL, 0, "back guest memory with huge pages", 1},
     {"lock", OPTION_LOCK, NULL, 0, "never swap guest memory", 1},
     {"prefault", OPTION_PREFAULT, NULL, 0, "make all guest memory present at the start", 1},
-    {"small-pages", OPTION_SMALL_PAGES, NULL, 0,
-     "use 4 KiB pages only in the guest's page tables", 1},
+    {"small-pages", OPTION_SMALL_PAGES, NULL, 0, "use 4 KiB pages only in the guest's page tables",
+     1},
     {"vcpus-max", OPTION_VCPUS_MAX, "N", 0, "how many virtual CPUs it may start (default 16)", 1},
     {"name", 'n', "NAME", 0, "the guest's name in reports (default: the image's)", 2},
     {"env", 'e', "NAME=VALUE", 0, "put this into the guest's environment; may be repeated", 2},
@@ -50,7 +50,8 @@ static const struct argp_option options[] = {
     {"statistics", OPTION_STATISTICS, NULL, 0, "at the end, print exits and times", 4},
     {"json", OPTION_JSON, NULL, 0,
      "print the result as one JSON object on standard output; what the guest prints goes to "
-     "standard error", 4},
+     "standard error",
+     4},
     {"raw", OPTION_RAW, NULL, 0,
      "do not escape control characters when standard output is a terminal", 4},
     {"hide-host-addresses", OPTION_HIDE, NULL, 0,
@@ -190,14 +191,9 @@ static const struct argp argp = {
            "KVM, 124 timeout, 125 the host refused, 128+N signal N.",
 };
 
-/* A name without a slash that is no file here may be a guest that comes with Matrix. */
-static void find_image(struct run_options *run)
+/* "build/guest/hello.elf" is called hello. */
+static void name_guest(struct run_options *run)
 {
-    if (strchr(run->guest, '/') || access(run->guest, F_OK) == 0 ||
-        !installed_find(INSTALLED_GUEST, run->guest, run->path))
-        snprintf(run->path, sizeof(run->path), "%s", run->guest);
-    if (run->name[0])
-        return;
     const char *slash = strrchr(run->path, '/');
     snprintf(run->name, sizeof(run->name), "%.63s", slash ? slash + 1 : run->path);
     char *suffix = strstr(run->name, ".elf");
@@ -214,7 +210,9 @@ void run_options_parse(int argc, char **argv, struct run_options *run)
     argv[0] = (char *)"matrix run";
     argp_err_exit_status = EXIT_BAD_USAGE;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, run);
-    find_image(run);
+    find_image(run->guest, "", run->path);
+    if (!run->name[0])
+        name_guest(run);
     run->vm.name = run->name;
     run->vm.envp = run->environment;
 }

@@ -107,13 +107,18 @@ static policy_virtual_t policy_debt(const struct policy *policy, const struct po
     return (entity->vruntime - policy->now) * entity->weight;
 }
 
+/* Room for all in either heap, so that moving between them cannot fail. */
+struct matrix_error *policy_reserve(struct policy *policy, size_t count)
+{
+    RETURN_IF_ERROR(heap_reserve(&policy->eligible, count));
+    return heap_reserve(&policy->waiting, count);
+}
+
 struct matrix_error *policy_join(struct policy *policy, struct policy_entity *entity)
 {
     if (entity->place != POLICY_AWAY)
         return NULL;
-    /* Room for all in either heap, so that moving between them cannot fail. */
-    RETURN_IF_ERROR(heap_reserve(&policy->eligible, policy->runnable + 1));
-    RETURN_IF_ERROR(heap_reserve(&policy->waiting, policy->runnable + 1));
+    RETURN_IF_ERROR(policy_reserve(policy, policy->runnable + 1));
 
     /* It pays what is left of its debt itself. */
     policy->owed -= policy_minimum(policy->owed, policy_debt(policy, entity));
@@ -206,18 +211,34 @@ static void policy_advance(struct policy *policy, policy_virtual_t time)
     policy->carry %= policy->total_weight;
 }
 
+/* Alone, nobody waits for the end of its slice, and no timer needs to be set to it. */
+static void policy_learn_overrun(struct policy *policy, const struct policy_entity *entity,
+                                 uint64_t cpu_ns)
+{
+    if (policy->runnable < 2 || cpu_ns <= entity->left_ns)
+        return;
+    uint64_t overrun = cpu_ns - entity->left_ns;
+    if (overrun > policy->slice_ns)
+        overrun = policy->slice_ns;
+    if (overrun > policy->overrun_ns)
+        policy->overrun_ns = overrun;
+}
+
 void policy_charge(struct policy *policy, struct policy_entity *entity, uint64_t cpu_ns)
 {
     if (entity->place == POLICY_AWAY)
         return;
     policy_account(policy, entity, cpu_ns);
 
-    uint64_t overrun = cpu_ns > entity->left_ns ? cpu_ns - entity->left_ns : 0;
-    if (overrun > policy->overrun_ns)
-        policy->overrun_ns = overrun < policy->slice_ns ? overrun : policy->slice_ns;
+    policy_learn_overrun(policy, entity, cpu_ns);
 
     policy_dequeue(policy, entity);
     policy_advance(policy, policy_advance_entity(entity, cpu_ns));
+    if (policy->runnable == 1 && entity->vruntime > policy->now) {
+        /* Alone, however long: it has all that it was owed, and cannot be ahead of anybody. */
+        policy->now = entity->vruntime;
+        policy->owed = 0;
+    }
     entity->left_ns -= cpu_ns < entity->left_ns ? cpu_ns : entity->left_ns;
     if (entity->left_ns <= policy->slice_ns / 8)
         policy_request(policy, entity);

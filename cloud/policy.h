@@ -21,7 +21,8 @@
  *
  * The bound, at every instant, through any joins and leaves, for each runnable entity:
  *     -(slice + overrun) <= lag <= slice + overrun
- * where overrun is the most that a run exceeded policy_slice(), up to one slice. It is learned:
+ * where overrun is the most that a run exceeded policy_slice(), up to one slice; who is alone may
+ * run for any time and comes out of it with no lag. The overrun is learned:
  * requests made before an overrun of that size was first seen do not allow for it. Beyond one
  * slice, and until learned, the upper bound grows by weight / total weight times the sum of the
  * excesses outstanding. For entities that neither join nor leave, lag is exactly their share of
@@ -29,7 +30,7 @@
  * model.
  *
  * Charge a run before any join or leave that happened during it takes effect.
- * Costs: O(log n) amortised for everything, O(1) for accounting; only policy_join() allocates.
+ * Costs: O(log n) amortised for everything, O(1) for accounting; only policy_reserve() and policy_join() allocate.
  */
 #ifndef CLOUD_POLICY_H
 #define CLOUD_POLICY_H
@@ -86,6 +87,9 @@ void policy_destroy(struct policy *policy); /* NULL is allowed */
 
 /* Prepares an entity, without debts. weight: 1 to POLICY_WEIGHT_MAX, else the nearest of them. */
 void policy_entity_init(struct policy_entity *entity, uint32_t weight);
+
+/* Makes room: with up to count entities runnable at once policy_join() cannot fail. ENOMEM. */
+struct matrix_error *policy_reserve(struct policy *policy, size_t count) MATRIX_MUST_CHECK;
 
 /* It becomes runnable. Nothing happens if it is already. Fails without memory, changing nothing. */
 struct matrix_error *policy_join(struct policy *policy,

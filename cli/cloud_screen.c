@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What `matrix cloud` shows while it runs: on a terminal a table that is redrawn in place, below
+ * what the guests print; elsewhere a line a second on standard error.
+ */
+#include "base/parse.h"
+#include "cli/cloud.h"
+#include <inttypes.h>
+#include <langinfo.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BAR_CELLS 24
+
+#define ERASE_BELOW "\033[J"
+#define CURSOR_HIDE "\033[?25l"
+#define CURSOR_SHOW "\033[?25h"
+
+/* A bar of the share, with a mark where the contract is. */
+static void draw_bar(double share, double promised)
+{
+    const bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    const int filled = (int)(share * BAR_CELLS + 0.5), mark = (int)(promised * BAR_CELLS + 0.5) - 1;
+    for (int cell = 0; cell < BAR_CELLS; cell++)
+        fputs(cell == mark    ? (utf8 ? "▐" : "|")
+              : cell < filled ? (utf8 ? "█" : "#")
+                              : (utf8 ? "·" : "."),
+              stdout);
+}
+
+/* Every line ends by clearing what an older, longer one left. */
+static void line(struct cloud *cloud, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    fputs("\033[K\n", stdout);
+    cloud->screen_lines++;
+}
+
+/* Moves to where the table begins. */
+static void go_up(struct cloud *cloud)
+{
+    if (cloud->screen_lines)
+        printf("\033[%uA\r", cloud->screen_lines);
+    cloud->screen_lines = 0;
+}
+
+/* What guests have printed takes the table's place; the table moves down. */
+static void pass_output_on(struct cloud *cloud)
+{
+    char text[4096];
+    ssize_t bytes;
+    fputs(ERASE_BELOW, stdout);
+    while ((bytes = read(cloud->screen_pipe[0], text, sizeof(text))) > 0)
+        fwrite(text, 1, (size_t)bytes, stdout);
+}
+
+static unsigned total_weight(const struct cloud *cloud)
+{
+    unsigned total = 0;
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        total += cloud->config.guests[i].weight;
+    return total;
+}
+
+static void draw_guest(struct cloud *cloud, unsigned index, uint64_t all_cpu_ns, double seconds)
+{
+    struct cloud_guest *seen = &cloud->guests[index];
+    struct matrix_core_guest contract;
+    struct matrix_vm_info info;
+    char work[FORMAT_BYTES];
+    matrix_core_guest(cloud->core, index, &contract);
+    matrix_vm_info(seen->vm, &info);
+
+    const double promised = (double)contract.weight / total_weight(cloud);
+    const double share =
+        all_cpu_ns ? (double)(contract.cpu_ns - seen->seen_cpu_ns) / (double)all_cpu_ns : 0;
+    double exits_per_s[MATRIX_EXIT_KIND_COUNT];
+    for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)
+        exits_per_s[kind] = (double)(info.exits[kind] - seen->seen_exits[kind]) / seconds;
+    seen->seen_cpu_ns = contract.cpu_ns;
+    memcpy(seen->seen_exits, info.exits, sizeof(info.exits));
+
+    printf("  %-12.12s %6.2f %%  ", info.name, 100 * promised);
+    draw_bar(share, promised);
+    line(cloud, " %6.2f %%  %7.3f %%  %14s  %8.0f  %8.0f  %s", 100 * share, 100 * contract.given,
+         format_count(work, info.work), exits_per_s[MATRIX_EXIT_KIND_HYPERCALL],
+         exits_per_s[MATRIX_EXIT_KIND_INTERRUPTED], contract.state);
+}
+
+void cloud_screen_draw(struct cloud *cloud)
+{
+    struct matrix_core_statistics loop;
+    char wall[FORMAT_BYTES], slice[FORMAT_BYTES], worst[FORMAT_BYTES], median[FORMAT_BYTES];
+    char core[16];
+    matrix_core_statistics(cloud->core, &loop);
+    const uint64_t all_cpu_ns = loop.guests_cpu_ns - cloud->seen_cpu_ns;
+    const double seconds = (double)(loop.wall_ns - cloud->seen_ns + 1) / 1e9;
+    cloud->seen_cpu_ns = loop.guests_cpu_ns;
+    cloud->seen_ns = loop.wall_ns;
+
+    if (!cloud->cursor_hidden)
+        fputs(CURSOR_HIDE, stdout);
+    cloud->cursor_hidden = true;
+    go_up(cloud);
+    pass_output_on(cloud);
+    line(cloud, "%s", "");
+    snprintf(core, sizeof(core), "%d", cloud->host_cpu);
+    line(cloud, "  matrix cloud   %s   core %s   slice %s", format_duration(wall, loop.wall_ns),
+         cloud->host_cpu < 0 ? "any" : core, format_duration(slice, cloud->slice_ns));
+    line(cloud, "%s", "");
+    line(cloud, "  %-12s %8s  %-*s %8s  %9s  %14s  %8s  %8s  %s", "guest", "contract", BAR_CELLS,
+         "share of the core", "now", "in all", "work", "io/s", "timer/s", "state");
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        draw_guest(cloud, i, all_cpu_ns, seconds);
+    line(cloud, "%s", "");
+    line(cloud,
+         "  loop %.2f %% of the time   %" PRIu64 " switches   switch delay: median %s, worst %s",
+         100.0 * (double)loop.overhead_ns / (double)(loop.guests_cpu_ns + loop.overhead_ns + 1),
+         loop.switches, format_duration(median, loop.delay_median_ns),
+         format_duration(worst, loop.delay_worst_ns));
+    fflush(stdout);
+}
+
+void cloud_screen_end(struct cloud *cloud)
+{
+    if (!cloud->has_screen)
+        return;
+    cloud->has_screen = false;
+    go_up(cloud);
+    pass_output_on(cloud);
+    if (cloud->cursor_hidden)
+        fputs(CURSOR_SHOW, stdout);
+    fflush(stdout);
+}
+
+void cloud_progress_print(struct cloud *cloud)
+{
+    struct matrix_core_statistics loop;
+    matrix_core_statistics(cloud->core, &loop);
+    fprintf(stderr, "%6.1f s", (double)loop.wall_ns / 1e9);
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        struct matrix_core_guest contract;
+        struct matrix_vm_info info;
+        char work[FORMAT_BYTES];
+        matrix_core_guest(cloud->core, i, &contract);
+        matrix_vm_info(cloud->guests[i].vm, &info);
+        fprintf(stderr, "%s %s %.3f %% work %s (%s)", i ? "," : " ", info.name,
+                loop.guests_cpu_ns ? 100 * (double)contract.cpu_ns / (double)loop.guests_cpu_ns
+                                   : 0.0,
+                format_count(work, info.work), contract.state);
+    }
+    fputc('\n', stderr);
+}

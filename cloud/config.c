@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Reads a cloud's YAML file. libcyaml checks the structure against the schema below and says
+ * where it does not fit; the values, which are text to it, are checked here.
+ */
+#include "cloud/config.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/parse.h"
+#include <ctype.h>
+#include <cyaml/cyaml.h>
+#include <errno.h>
+#include <matrix/core.h>
+#include <string.h>
+
+#define NAME_LENGTH_MAX 32
+#define DEFAULT_WEIGHT  100
+
+/* --- the file as it is written: all values are text ------------------------------------------ */
+
+struct guest_text {
+    char *name, *image, *memory, *weight, *output;
+    char **args;
+    unsigned args_count;
+};
+
+struct document {
+    char *core, *slice, *duration;
+    struct guest_text *guests;
+    unsigned guests_count;
+};
+
+static const cyaml_schema_value_t argument_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
+};
+
+#define TEXT_FIELD(key, flags, structure) \
+    CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER | (flags), structure, key, 0, CYAML_UNLIMITED)
+
+static const cyaml_schema_field_t guest_fields[] = {
+    TEXT_FIELD(name, CYAML_FLAG_DEFAULT, struct guest_text),
+    TEXT_FIELD(image, CYAML_FLAG_DEFAULT, struct guest_text),
+    TEXT_FIELD(memory, CYAML_FLAG_OPTIONAL, struct guest_text),
+    TEXT_FIELD(weight, CYAML_FLAG_OPTIONAL, struct guest_text),
+    TEXT_FIELD(output, CYAML_FLAG_OPTIONAL, struct guest_text),
+    CYAML_FIELD_SEQUENCE("args", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct guest_text, args,
+                         &argument_schema, 0, 256),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t guest_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct guest_text, guest_fields),
+};
+
+static const cyaml_schema_field_t document_fields[] = {
+    TEXT_FIELD(core, CYAML_FLAG_OPTIONAL, struct document),
+    TEXT_FIELD(slice, CYAML_FLAG_OPTIONAL, struct document),
+    TEXT_FIELD(duration, CYAML_FLAG_OPTIONAL, struct document),
+    CYAML_FIELD_SEQUENCE("guests", CYAML_FLAG_POINTER, struct document, guests, &guest_schema, 1,
+                         CONFIG_GUESTS_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t document_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct document, document_fields),
+};
+
+/* What libcyaml says when it refuses a file: the reason first, then where, innermost first. */
+struct complaint {
+    char text[512];
+    size_t length;
+};
+
+static void keep_complaint(cyaml_log_t level, void *context, const char *format, va_list arguments)
+{
+    struct complaint *complaint = context;
+    char line[256];
+    if (level < CYAML_LOG_ERROR)
+        return;
+    vsnprintf(line, sizeof(line), format, arguments);
+    char *text = line + (strncmp(line, "Load: ", 6) == 0 ? 6 : 0);
+    text += strspn(text, " ");
+    text[strcspn(text, "\n")] = '\0';
+    if (strncmp(text, "Backtrace", 9) == 0)
+        return;
+    int added =
+        snprintf(complaint->text + complaint->length, sizeof(complaint->text) - complaint->length,
+                 "%s%s", complaint->length ? ", " : "", text);
+    complaint->length += (size_t)added;
+    if (complaint->length >= sizeof(complaint->text))
+        complaint->length = sizeof(complaint->text) - 1;
+}
+
+static const cyaml_config_t *cyaml_settings(struct complaint *complaint, cyaml_config_t *settings)
+{
+    *settings = (cyaml_config_t){
+        .log_fn = keep_complaint,
+        .log_ctx = complaint,
+        .mem_fn = cyaml_mem,
+        .log_level = CYAML_LOG_ERROR,
+        /* Aliases can make a short file huge. */
+        .flags = CYAML_CFG_NO_ALIAS,
+    };
+    return settings;
+}
+
+static void document_free(struct document *document)
+{
+    struct complaint complaint = {.length = 0};
+    cyaml_config_t settings;
+    cyaml_free(cyaml_settings(&complaint, &settings), &document_schema, document, 0);
+}
+
+/* --- values -------------------------------------------------------------------------------- */
+
+static struct matrix_error *check_name(const struct document *document, unsigned index)
+{
+    const char *name = document->guests[index].name;
+    const size_t length = strlen(name);
+    if (length == 0 || length > NAME_LENGTH_MAX)
+        return error_usage(NULL, "name: %zu characters; use 1 to %d", length, NAME_LENGTH_MAX);
+    for (const char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
+            return error_usage("use letters, digits, '-', '_' and '.'",
+                               "name: \"%s\" has a character that names must not have", name);
+    for (unsigned other = 0; other < index; other++)
+        if (strcmp(document->guests[other].name, name) == 0)
+            return error_usage("give each guest its own name",
+                               "name: \"%s\" is guests[%u]'s already", name, other);
+    return NULL;
+}
+
+static struct matrix_error *read_guest(const struct document *document, unsigned index,
+                                       struct config_guest *guest)
+{
+    const struct guest_text *text = &document->guests[index];
+    RETURN_IF_ERROR(check_name(document, index));
+    if (text->image[0] == '\0')
+        return error_usage("name a file, or a guest that comes with Matrix", "image: it is empty");
+    guest->name = text->name;
+    guest->image = text->image;
+    guest->output = text->output;
+    guest->weight = DEFAULT_WEIGHT;
+    if (text->memory)
+        RETURN_IF_ERROR(error_prefix(parse_size(text->memory, &guest->memory_bytes), "memory"));
+    if (text->memory && guest->memory_bytes < MATRIX_MEMORY_MINIMUM)
+        return error_usage("give it 2M or more", "memory: %s is too small", text->memory);
+    if (text->weight) {
+        uint64_t weight = 0;
+        RETURN_IF_ERROR(
+            error_prefix(parse_u64(text->weight, 1, MATRIX_WEIGHT_MAX, &weight), "weight"));
+        guest->weight = (unsigned)weight;
+    }
+
+    guest->argv = calloc(text->args_count + 2, sizeof(*guest->argv));
+    if (!guest->argv)
+        return error_host(ENOMEM, "read its arguments");
+    guest->argv[0] = text->image;
+    for (unsigned i = 0; i < text->args_count; i++)
+        guest->argv[i + 1] = text->args[i];
+    return NULL;
+}
+
+static struct matrix_error *read_core(const char *text, int *core)
+{
+    uint64_t number = 0;
+    *core = text ? CONFIG_CORE_ANY : CONFIG_CORE_UNSET;
+    if (!text || strcmp(text, "any") == 0)
+        return NULL;
+    RETURN_IF_ERROR(error_prefix(parse_u64(text, 0, 1023, &number), "core"));
+    *core = (int)number;
+    return NULL;
+}
+
+static struct matrix_error *read_document(const struct document *document,
+                                          struct cloud_config *config)
+{
+    RETURN_IF_ERROR(read_core(document->core, &config->core));
+    if (document->slice)
+        RETURN_IF_ERROR(error_prefix(parse_duration(document->slice, &config->slice_ns), "slice"));
+    if (document->slice && config->slice_ns < MATRIX_SLICE_MINIMUM_NS)
+        return error_usage("use 50us or more; 1ms is the default", "slice: %s is too short",
+                           document->slice);
+    if (document->duration)
+        RETURN_IF_ERROR(
+            error_prefix(parse_duration(document->duration, &config->duration_ns), "duration"));
+
+    config->guests = calloc(document->guests_count, sizeof(*config->guests));
+    if (!config->guests)
+        return error_host(ENOMEM, "read the guests");
+    config->guest_count = document->guests_count;
+    for (unsigned i = 0; i < document->guests_count; i++)
+        RETURN_IF_ERROR(error_prefix(read_guest(document, i, &config->guests[i]), "guests[%u]", i));
+    return NULL;
+}
+
+struct matrix_error *config_parse(const char *text, size_t bytes, const char *name,
+                                  struct cloud_config *config)
+{
+    struct complaint complaint = {.length = 0};
+    cyaml_config_t settings;
+    struct document *document = NULL;
+    *config = (struct cloud_config){0};
+    cyaml_err_t failure =
+        cyaml_load_data((const uint8_t *)text, bytes, cyaml_settings(&complaint, &settings),
+                        &document_schema, (cyaml_data_t **)&document, NULL);
+    if (failure != CYAML_OK)
+        return error_usage("docs/cloud.md lists the keys; examples/matrix.yaml is a whole file",
+                           "%s: %s%s%s", name, cyaml_strerror(failure),
+                           complaint.length ? ": " : "", complaint.text);
+    /* An empty file is no error to libcyaml, and no document either. */
+    if (!document)
+        return error_usage("examples/matrix.yaml is a whole file", "%s: no guests", name);
+    config->document = document;
+    struct matrix_error *error = error_prefix(read_document(document, config), "%s", name);
+    if (error)
+        config_free(config);
+    return error;
+}
+
+struct matrix_error *config_read(const char *path, struct cloud_config *config)
+{
+    *config = (struct cloud_config){0};
+    CLEANUP_FILE FILE *file = fopen(path, "re");
+    if (!file)
+        return error_new(MATRIX_ERROR_USAGE, errno, NULL, "read %s", path);
+    CLEANUP_FREE char *text = malloc(CONFIG_BYTES_MAX + 1);
+    if (!text)
+        return error_host(ENOMEM, "read %s", path);
+    size_t bytes = fread(text, 1, CONFIG_BYTES_MAX + 1, file);
+    if (ferror(file))
+        return error_new(MATRIX_ERROR_USAGE, errno, NULL, "read %s", path);
+    if (bytes > CONFIG_BYTES_MAX)
+        return error_usage(NULL, "%s is larger than %u bytes", path, CONFIG_BYTES_MAX);
+    return config_parse(text, bytes, path, config);
+}
+
+void config_free(struct cloud_config *config)
+{
+    for (unsigned i = 0; i < config->guest_count; i++)
+        free(config->guests[i].argv);
+    free(config->guests);
+    if (config->document)
+        document_free(config->document);
+    *config = (struct cloud_config){0};
+}

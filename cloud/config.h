@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The file that describes a cloud: which guests, under which contract. YAML; documented with all
+ * its keys in docs/cloud.md. Read by `matrix cloud`.
+ */
+#ifndef CLOUD_CONFIG_H
+#define CLOUD_CONFIG_H
+
+#include <matrix/error.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_BYTES_MAX  (1U << 20)
+#define CONFIG_GUESTS_MAX 1024
+#define CONFIG_CORE_ANY   (-1)
+#define CONFIG_CORE_UNSET (-2)
+
+struct config_guest {
+    const char *name;
+    const char *image;
+    const char **argv;     /* NULL-terminated; argv[0] is the image */
+    const char *output;    /* a file; NULL: the cloud's own standard output */
+    uint64_t memory_bytes; /* 0: the default */
+    unsigned weight;
+};
+
+struct cloud_config {
+    struct config_guest *guests;
+    unsigned guest_count;
+    int core;                       /* host CPU, CONFIG_CORE_ANY or CONFIG_CORE_UNSET */
+    uint64_t slice_ns, duration_ns; /* 0: the default; without end */
+    void *document;                 /* holds the strings above */
+};
+
+/* Reads text; name stands for the file in messages, which also name the key. */
+struct matrix_error *config_parse(const char *text, size_t bytes, const char *name,
+                                  struct cloud_config *config);
+
+struct matrix_error *config_read(const char *path, struct cloud_config *config);
+
+void config_free(struct cloud_config *config);
+
+#endif
