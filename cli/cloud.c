@@ -211,6 +211,8 @@ static struct matrix_error *open_shared_output(struct cloud *cloud, const struct
 {
     if (!cloud->has_screen)
         return matrix_output_create(options->json ? STDERR_FILENO : STDOUT_FILENO, &cloud->output);
+    /* A whole picture reaches the terminal in one write: it does not flicker. */
+    setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     if (pipe2(cloud->screen_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_host(errno, "make a pipe for the screen");
     return matrix_output_create(cloud->screen_pipe[1], &cloud->output);

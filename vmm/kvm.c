@@ -53,27 +53,35 @@ bool matrix_kvm_capability(int fd, unsigned index, struct matrix_kvm_capability 
     return true;
 }
 
-/* The group that may open path, read without NSS so that a static program can ask. */
-static void group_of(const char *path, char *name, size_t size)
+/* The group that may open path, read without NSS so that a static program can ask; false if there
+ * is none, or if it is root's own, which nobody should join. */
+static bool find_group(const char *path, char *name, size_t size)
 {
-    snprintf(name, size, "kvm");
     struct stat status;
+    if (stat(path, &status) < 0 || status.st_gid == 0 || (status.st_mode & 060) != 060)
+        return false;
     CLEANUP_FILE FILE *file = fopen("/etc/group", "re");
-    if (!file || stat(path, &status) < 0)
-        return;
-    for (struct group *group; (group = fgetgrent(file));)
-        if (group->gr_gid == status.st_gid)
+    for (struct group *group; file && (group = fgetgrent(file));)
+        if (group->gr_gid == status.st_gid) {
             snprintf(name, size, "%s", group->gr_name);
+            return true;
+        }
+    return false;
 }
 
 static struct matrix_error *describe_open_failure(const char *path, int number)
 {
     if (number == EACCES || number == EPERM) {
         char group[64], remedy[256];
-        group_of(path, group, sizeof(group));
-        snprintf(remedy, sizeof(remedy),
-                 "add yourself to the group %s (usermod -aG %s YOUR-NAME) and log in again", group,
-                 group);
+        if (find_group(path, group, sizeof(group)))
+            snprintf(remedy, sizeof(remedy),
+                     "add yourself to the group %s (usermod -aG %s YOUR-NAME) and log in again",
+                     group, group);
+        else
+            snprintf(remedy, sizeof(remedy),
+                     "only root may open it: run as root, or let the group kvm in (chgrp kvm %s && "
+                     "chmod 660 %s) and join that",
+                     path, path);
         return error_new(MATRIX_ERROR_KVM, number, remedy, "open %s", path);
     }
     const char *remedy = "run `matrix doctor`";

@@ -32,6 +32,7 @@ static const struct {
     [21] = {"control protection", "a return or jump that shadow stacks or IBT forbid"},
 };
 
+#define VECTOR_BREAKPOINT 3
 #define VECTOR_PAGE_FAULT 14
 
 /* Page-fault error code (SDM vol. 3, 4.7). */
@@ -73,7 +74,8 @@ void fault_end_exception(struct vcpu *vcpu)
         /* What the program had when it happened, in place of what the stub has. */
         report->vector = (int32_t)frame.vector;
         report->error_code = frame.error_code;
-        report->rip = frame.rip;
+        /* INT3 is a trap: RIP is behind its one byte, but people look for the byte. */
+        report->rip = frame.rip - (frame.vector == VECTOR_BREAKPOINT ? 1 : 0);
         report->rsp = frame.rsp;
         report->rflags = frame.rflags;
         report->cs = (uint16_t)frame.cs;
