@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As clang's analyzer sees them. */
+#undef error_new
+#undef error_prefix
+
 /* What is returned when there is no memory for an error; never freed. */
 static struct matrix_error out_of_memory = {
     .kind = MATRIX_ERROR_HOST,

@@ -25,6 +25,23 @@ struct matrix_error *error_new(enum matrix_error_kind kind, int number, const ch
 struct matrix_error *error_prefix(struct matrix_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3), warn_unused_result));
 
+/* clang's analyzer sees no bodies here, and would follow errors that are NULL but cannot be. */
+#ifdef __clang_analyzer__
+#define ANALYZER_NOT_NULL(made)              \
+    ({                                       \
+        struct matrix_error *made_ = (made); \
+        if (!made_)                          \
+            __builtin_unreachable();         \
+        made_;                               \
+    })
+#define error_new(...) ANALYZER_NOT_NULL(error_new(__VA_ARGS__))
+#define error_prefix(error, ...)                                              \
+    ({                                                                        \
+        struct matrix_error *inner_ = (error);                                \
+        inner_ ? ANALYZER_NOT_NULL(error_prefix(inner_, __VA_ARGS__)) : NULL; \
+    })
+#endif
+
 /* The two shortest ways to the common cases. */
 #define error_host(number, ...)  error_new(MATRIX_ERROR_HOST, (number), NULL, __VA_ARGS__)
 #define error_usage(remedy, ...) error_new(MATRIX_ERROR_USAGE, 0, (remedy), __VA_ARGS__)

@@ -31,7 +31,7 @@ static void own_directory(char directory[PATH_MAX])
     if (slash)
         *slash = '\0';
     else
-        strcpy(directory, ".");
+        memcpy(directory, ".", 2);
 }
 
 bool installed_find(enum installed_kind kind, const char *name, char path[PATH_MAX])

@@ -53,8 +53,8 @@ double bench_median(struct bench_values *values)
 
 void bench_print(const struct bench_result *result)
 {
-    printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.6g, \"baseline\": \"%s\", "
-           "\"baseline_value\": %.6g, \"ratio\": ",
+    printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.10g, \"baseline\": \"%s\", "
+           "\"baseline_value\": %.10g, \"ratio\": ",
            result->name, result->unit, result->value, result->baseline, result->baseline_value);
     if (result->baseline_value != 0)
         printf("%.4f", result->value / result->baseline_value);
@@ -62,7 +62,7 @@ void bench_print(const struct bench_result *result)
         printf("null");
     printf(", \"runs\": %u", result->runs);
     if (result->goal_is != BENCH_NO_GOAL)
-        printf(", \"goal\": %.6g, \"goal_is\": \"%s\"", result->goal,
+        printf(", \"goal\": %.10g, \"goal_is\": \"%s\"", result->goal,
                result->goal_is == BENCH_GOAL_RATIO ? "ratio" : "value");
     puts("}");
     fflush(stdout);

@@ -25,7 +25,7 @@ struct run_options {
 int run_main(int argc, char **argv);
 
 /* Reads the command line; does not return if that is wrong (EXIT_BAD_USAGE) or asks for help. */
-void run_options_parse(int argc, char **argv, struct run_options *options);
+void run_options_parse(int argc, char **argv, struct run_options *run);
 
 /* What is known when a run has ended. */
 struct run_result {

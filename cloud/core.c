@@ -123,7 +123,9 @@ static struct matrix_error *adopt_tasks(struct matrix_core *core, struct guest *
     while (guest->task_count < guest->vm->vcpu_count) {
         struct vcpu *vcpu = guest->vm->vcpus[guest->task_count];
         RETURN_IF_ERROR(vcpu_set_signal_mask(vcpu, &core->preempt.inside_run));
-        RETURN_IF_ERROR(heap_reserve(&core->sleepers, ++core->tasks_adopted));
+        core->tasks_adopted++;
+        RETURN_IF_ERROR(heap_reserve(&core->sleepers, core->tasks_adopted));
+        RETURN_IF_ERROR(policy_reserve(core->policy, core->guest_count));
         struct task *task = &guest->tasks[guest->task_count++];
         *task = (struct task){.guest = guest, .vcpu = vcpu, .state = TASK_STOPPED};
         core_make_ready(core, task);

@@ -22,15 +22,15 @@
  * The bound, at every instant, through any joins and leaves, for each runnable entity:
  *     -(slice + overrun) <= lag <= slice + overrun
  * where overrun is the most that a run exceeded policy_slice(), up to one slice; who is alone may
- * run for any time and comes out of it with no lag. The overrun is learned:
- * requests made before an overrun of that size was first seen do not allow for it. Beyond one
- * slice, and until learned, the upper bound grows by weight / total weight times the sum of the
- * excesses outstanding. For entities that neither join nor leave, lag is exactly their share of
- * the time charged, less their own. tests/unit/test_policy.c checks this against an independent
- * model.
+ * run for any time and comes out of it with no lag. The overrun is learned: requests made before
+ * one of that size was first seen do not allow for it. Beyond one slice, and until learned, the
+ * upper bound grows by weight / total weight times the sum of the excesses outstanding. While
+ * nobody joins or leaves, lag is exactly an entity's share of the time charged, less its own.
+ * tests/unit/test_policy.c checks this against an independent model.
  *
  * Charge a run before any join or leave that happened during it takes effect.
- * Costs: O(log n) amortised for everything, O(1) for accounting; only policy_reserve() and policy_join() allocate.
+ * Costs: O(log n) amortised for everything, O(1) for accounting. Only policy_reserve() and
+ * policy_join() allocate.
  */
 #ifndef CLOUD_POLICY_H
 #define CLOUD_POLICY_H

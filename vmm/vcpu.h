@@ -34,7 +34,7 @@ struct vcpu {
 
 /* Makes vCPU index of vm, whose start registers are set with its first entry. */
 struct matrix_error *vcpu_create(struct matrix_vm *vm, unsigned index, uint64_t entry,
-                                 uint64_t stack, uint64_t argument, struct vcpu **vcpu);
+                                 uint64_t stack, uint64_t argument, struct vcpu **result);
 
 void vcpu_destroy(struct vcpu *vcpu);
 

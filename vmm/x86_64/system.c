@@ -108,7 +108,7 @@ static uint64_t vcpu_page(unsigned index)
 static void build_idt(struct gate *idt)
 {
     for (unsigned vector = 0; vector < STUB_VECTORS; vector++) {
-        const uint64_t handler = SYSTEM_BASE + vector * STUB_ENTRY_BYTES;
+        const uint64_t handler = SYSTEM_BASE + (uint64_t)vector * STUB_ENTRY_BYTES;
         const bool is_user = vector == VECTOR_BREAKPOINT || vector == VECTOR_OVERFLOW;
         idt[vector] = (struct gate){
             .offset_low = (uint16_t)handler,
@@ -144,6 +144,7 @@ struct matrix_error *system_build(struct memory *memory, struct paging *paging)
     uint8_t *base = memory_at(memory, SYSTEM_GPA, area);
     if (!base)
         return error_host(EFAULT, "reach the guest's system area");
+    /* cppcheck-suppress comparePointers ; both are labels of one section in stub.S */
     memcpy(base, stub_start, (size_t)(stub_end - stub_start));
     build_idt((struct gate *)(base + 1 * PAGE_BYTES));
     memcpy(base + 2 * PAGE_BYTES, gdt, sizeof(gdt));
