@@ -8,6 +8,7 @@
 #define CLI_EXIT_STATUS_H
 
 enum exit_status {
+    EXIT_LAB_KERNEL = 119,  /* the lab's kernel complained: panic, oops, warning */
     EXIT_GUEST_FAULT = 120, /* the guest was ended by a fault */
     EXIT_BAD_IMAGE = 121,   /* the guest image cannot be loaded */
     EXIT_BAD_USAGE = 122,   /* options or arguments make no sense */

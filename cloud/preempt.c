@@ -12,13 +12,22 @@
 
 static const int stop_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
+/* What whoever started us chose to ignore (nohup: SIGHUP) must not end us; but a blocked signal is
+ * queued even if it is ignored. */
+static bool is_ignored(int signal)
+{
+    struct sigaction action;
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 struct matrix_error *preempt_begin(struct preempt *preempt)
 {
     *preempt = (struct preempt){.signal_fd = -1};
     sigemptyset(&preempt->ours);
     sigaddset(&preempt->ours, TIMER_SIGNAL);
     for (size_t i = 0; i < sizeof(stop_signals) / sizeof(stop_signals[0]); i++)
-        sigaddset(&preempt->ours, stop_signals[i]);
+        if (!is_ignored(stop_signals[i]))
+            sigaddset(&preempt->ours, stop_signals[i]);
     /* On Linux this is the mask of the calling thread alone. */
     if (sigprocmask(SIG_BLOCK, &preempt->ours, &preempt->before) < 0)
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "vmm/x86_64/stub.h"
+#include <cpuid.h>
 #include <errno.h>
 #include <string.h>
 
@@ -52,6 +53,12 @@ static const uint64_t gdt[GDT_ENTRIES] = {
 #define EFER_LME (1ULL << 8)
 #define EFER_LMA (1ULL << 10)
 #define EFER_NXE (1ULL << 11) /* SCE stays 0: there is no kernel for SYSCALL to call */
+
+/* Types of a 64-bit TSS (SDM vol. 3, table 3-2). */
+#define TSS_AVAILABLE 9
+#define TSS_BUSY      11
+
+#define SIGNATURE_HYGON_EBX 0x6f677948 /* "Hygo", of "HygonGenuine": AMD's virtualisation, too */
 
 #define RFLAGS_FIXED (1ULL << 1)
 
@@ -151,6 +158,18 @@ struct matrix_error *system_build(struct memory *memory, struct paging *paging)
     return NULL;
 }
 
+/*
+ * The type of the TSS that TR holds. Intel's VM entry wants a busy one (SDM vol. 3, 26.3.1.2). AMD's
+ * VMRUN takes either; QEMU's emulation of it consults the I/O bitmap of an available one only.
+ */
+static uint8_t task_state_type(void)
+{
+    uint32_t highest, ebx = 0, ecx, edx;
+    __cpuid(0, highest, ebx, ecx, edx);
+    const bool is_amd = ebx == signature_AMD_ebx || ebx == SIGNATURE_HYGON_EBX;
+    return is_amd ? TSS_AVAILABLE : TSS_BUSY;
+}
+
 void system_start_registers(const struct paging *paging, unsigned index, struct kvm_sregs *sregs,
                             struct kvm_regs *regs)
 {
@@ -160,12 +179,12 @@ void system_start_registers(const struct paging *paging, unsigned index, struct 
     *sregs = long_mode_user;
     sregs->cr3 = paging->root_gpa;
     sregs->apic_base |= index == 0 ? APIC_BASE_BSP : 0;
-    /* Loaded directly, so the GDT needs no descriptor for it. type 11: busy 64-bit TSS. */
+    /* Loaded directly, so the GDT needs no descriptor for it. */
     sregs->tr = (struct kvm_segment){
         .base = SYSTEM_BASE + vcpu_page(index),
         .limit = sizeof(struct task_state) - 1,
         .selector = SELECTOR(GDT_ENTRIES, 0),
-        .type = 11,
+        .type = task_state_type(),
         .present = 1,
     };
     *regs = (struct kvm_regs){.rflags = RFLAGS_FIXED};
