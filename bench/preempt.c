@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <time.h>
 
 #define ROUNDS   10
