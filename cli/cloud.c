@@ -132,8 +132,13 @@ static int default_cpu(void)
     return -1;
 }
 
-static struct matrix_error *open_output(struct cloud_guest *guest, const char *path)
+static struct matrix_error *open_output(struct cloud_guest *guest, const char *given,
+                                        const char *directory)
 {
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof(path), "%s%s%s", given[0] == '/' ? "" : directory,
+                 given[0] == '/' ? "" : "/", given) >= PATH_MAX)
+        return error_host(ENAMETOOLONG, "open the output file %s", given);
     guest->output_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);
     if (guest->output_fd < 0)
         return error_host(errno, "open the output file %s", path);
@@ -146,7 +151,7 @@ static struct matrix_error *create_guest(struct cloud *cloud, unsigned index, co
     struct cloud_guest *guest = &cloud->guests[index];
     char path[PATH_MAX];
     if (config->output)
-        RETURN_IF_ERROR(open_output(guest, config->output));
+        RETURN_IF_ERROR(open_output(guest, config->output, directory));
     find_image(config->image, directory, path);
     struct matrix_vm_options options = {
         .name = config->name,
@@ -180,6 +185,8 @@ static struct matrix_error *create_guests(struct cloud *cloud, const char *file)
 
 /* --- meanwhile --------------------------------------------------------------------------- */
 
+/* Starts to print the reports of guests that have faulted since the last time. Nobody waits for it
+ * here: the other guests are running. */
 static void show_faults(struct cloud *cloud)
 {
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
@@ -188,13 +195,18 @@ static void show_faults(struct cloud *cloud)
         if (!report || guest->fault_shown)
             continue;
         guest->fault_shown = true;
-        pid_t pid = 0;
-        struct matrix_error *error = matrix_report_print(report, STDERR_FILENO, false, &pid);
+        struct matrix_error *error =
+            matrix_report_print(report, STDERR_FILENO, false, &guest->renderer);
         if (error)
             cli_fail(PROGRAM, error);
-        if (pid)
-            waitpid(pid, NULL, 0);
     }
+}
+
+static void wait_for_reports(struct cloud *cloud)
+{
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        if (cloud->guests[i].renderer)
+            waitpid(cloud->guests[i].renderer, NULL, 0);
 }
 
 static void tick(struct matrix_core *core, void *context)
@@ -204,6 +216,8 @@ static void tick(struct matrix_core *core, void *context)
         cloud_screen_draw(cloud);
     else if (cloud->shows_progress)
         cloud_progress_print(cloud);
+    if (!cloud->has_screen)
+        show_faults(cloud);
 }
 
 /* With a screen, what guests print takes its way through a pipe, to be shown above the table. */
@@ -225,6 +239,8 @@ static int exit_status(const struct cloud *cloud, const struct matrix_core_resul
     int status = EXIT_SUCCESS;
     if (result->end == MATRIX_CORE_SIGNAL)
         return EXIT_SIGNAL + result->signal;
+    if (matrix_output_failed(cloud->output) == EPIPE)
+        return EXIT_SIGNAL + SIGPIPE;
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         struct matrix_vm_info info;
         matrix_vm_info(cloud->guests[i].vm, &info);
@@ -241,6 +257,7 @@ static struct matrix_error *report(struct cloud *cloud, const struct options *op
     if (cloud->has_screen)
         cloud_screen_end(cloud);
     show_faults(cloud);
+    wait_for_reports(cloud);
     if (!options->quiet)
         RETURN_IF_ERROR(cloud_report_print(cloud, options->json ? stderr : stdout));
     if (options->json)
@@ -287,9 +304,7 @@ static struct matrix_error *run(struct cloud *cloud, const struct options *optio
         .cpu = cloud->host_cpu,
         .slice_ns = cloud->slice_ns,
         .duration_ns = options->duration_ns ? options->duration_ns : cloud->config.duration_ns,
-        .tick_ns = cloud->has_screen       ? SCREEN_TICK_NS
-                   : cloud->shows_progress ? PROGRESS_TICK_NS
-                                           : 0,
+        .tick_ns = cloud->has_screen ? SCREEN_TICK_NS : PROGRESS_TICK_NS,
         .tick = tick,
         .context = cloud,
     };
@@ -300,6 +315,9 @@ static struct matrix_error *run(struct cloud *cloud, const struct options *optio
 
     struct matrix_core_result result;
     struct matrix_error *error = matrix_core_run(cloud->core, &result);
+    const int lost = matrix_output_failed(cloud->output);
+    if (!error && lost && lost != EPIPE)
+        error = error_host(lost, "write what the guests print");
     if (!error)
         error = report(cloud, options, file);
     if (!error && file && fflush(file) == EOF)

@@ -15,6 +15,7 @@ struct cloud_guest {
     struct matrix_output *output; /* its own file; NULL: the shared one */
     int output_fd;
     bool fault_shown;
+    pid_t renderer; /* of its fault report, to be waited for; 0: none */
     /* As of the last look at it, for rates. */
     uint64_t seen_cpu_ns;
     uint64_t seen_exits[MATRIX_EXIT_KIND_COUNT];

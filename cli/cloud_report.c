@@ -101,7 +101,9 @@ struct matrix_error *cloud_report_print(const struct cloud *cloud, FILE *file)
             format_duration(median, loop.delay_median_ns), format_duration(p99, loop.delay_p99_ns),
             format_duration(worst, loop.delay_worst_ns));
     print_remarks(cloud, file);
-    return ferror(file) ? error_host(errno, "print the report") : NULL;
+    /* Without a reader there is nobody to tell; the exit status says so. */
+    const int failed = fflush(file) == EOF || ferror(file) ? errno : 0;
+    return failed && failed != EPIPE ? error_host(failed, "print the report") : NULL;
 }
 
 /* A share, or null where there was none. */

@@ -7,8 +7,10 @@
 #include "cli/cloud.h"
 #include <inttypes.h>
 #include <langinfo.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define BAR_CELLS 24
@@ -16,6 +18,12 @@
 #define ERASE_BELOW "\033[J"
 #define CURSOR_HIDE "\033[?25l"
 #define CURSOR_SHOW "\033[?25h"
+/* Lines that are too long for the terminal are cut there: wrapped, they could not be drawn over. */
+#define WRAP_OFF "\033[?7l"
+#define WRAP_ON  "\033[?7h"
+
+/* Lines of the table beside the guests'. */
+#define FRAME_LINES 8
 
 /* A bar of the share, with a mark where the contract is. */
 static void draw_bar(double share, double promised)
@@ -86,9 +94,23 @@ static void draw_guest(struct cloud *cloud, unsigned index, uint64_t all_cpu_ns,
 
     printf("  %-12.12s %6.2f %%  ", info.name, 100 * promised);
     draw_bar(share, promised);
-    line(cloud, " %6.2f %%  %7.3f %%  %14s  %8.0f  %8.0f  %s", 100 * share, 100 * contract.given,
+    char in_all[16] = "-"; /* it never had company */
+    if (!isnan(contract.given))
+        snprintf(in_all, sizeof(in_all), "%.3f %%", 100 * contract.given);
+    line(cloud, " %6.2f %%  %9s  %-8s  %14s  %8.0f  %8.0f", 100 * share, in_all, contract.state,
          format_count(work, info.work), exits_per_s[MATRIX_EXIT_KIND_HYPERCALL],
-         exits_per_s[MATRIX_EXIT_KIND_INTERRUPTED], contract.state);
+         exits_per_s[MATRIX_EXIT_KIND_INTERRUPTED]);
+}
+
+/* As many guests as the terminal has lines for. */
+static unsigned guests_shown(const struct cloud *cloud)
+{
+    struct winsize size;
+    const unsigned guests = cloud->config.guest_count;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
+        return guests;
+    const unsigned room = size.ws_row > FRAME_LINES ? size.ws_row - FRAME_LINES : 1;
+    return guests < room ? guests : room;
 }
 
 void cloud_screen_draw(struct cloud *cloud)
@@ -107,21 +129,26 @@ void cloud_screen_draw(struct cloud *cloud)
     cloud->cursor_hidden = true;
     go_up(cloud);
     pass_output_on(cloud);
+    fputs(WRAP_OFF, stdout);
     line(cloud, "%s", "");
     snprintf(core, sizeof(core), "%d", cloud->host_cpu);
     line(cloud, "  matrix cloud   %s   core %s   slice %s", format_duration(wall, loop.wall_ns),
          cloud->host_cpu < 0 ? "any" : core, format_duration(slice, cloud->slice_ns));
     line(cloud, "%s", "");
-    line(cloud, "  %-12s %8s  %-*s %8s  %9s  %14s  %8s  %8s  %s", "guest", "contract", BAR_CELLS,
-         "share of the core", "now", "in all", "work", "io/s", "timer/s", "state");
-    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+    line(cloud, "  %-12s %8s  %-*s %8s  %9s  %-8s  %14s  %8s  %8s", "guest", "contract", BAR_CELLS,
+         "share of the core", "now", "in all", "state", "work", "io/s", "timer/s");
+    const unsigned shown = guests_shown(cloud);
+    for (unsigned i = 0; i < shown; i++)
         draw_guest(cloud, i, all_cpu_ns, seconds);
+    if (shown < cloud->config.guest_count)
+        line(cloud, "  ... and %u more", cloud->config.guest_count - shown);
     line(cloud, "%s", "");
     line(cloud,
          "  loop %.2f %% of the time   %" PRIu64 " switches   switch delay: median %s, worst %s",
          100.0 * (double)loop.overhead_ns / (double)(loop.guests_cpu_ns + loop.overhead_ns + 1),
          loop.switches, format_duration(median, loop.delay_median_ns),
          format_duration(worst, loop.delay_worst_ns));
+    fputs(WRAP_ON, stdout);
     fflush(stdout);
 }
 

@@ -192,6 +192,7 @@ int main(int argc, char **argv)
     struct options options = {.kvm_path = MATRIX_KVM_PATH};
 
     argp_err_exit_status = EXIT_BAD_USAGE;
+    argv[0] = (char *)"matrix doctor";
     argp_parse(&argp, argc, argv, 0, NULL, &options);
 
     struct doctor_host host = {.kvm_path = options.kvm_path};

@@ -314,6 +314,7 @@ static struct matrix_error *run_loop(struct matrix_core *core)
             if (!goes_on)
                 come_on(core, task = next_task(guest), now);
             account(core, NULL);
+            guest->vm->came_on_cpu_ns = core->cpu_mark_ns;
             enum vcpu_outcome outcome = run_task(core, task);
             account(core, task);
             settle(core, task, outcome);

@@ -82,7 +82,10 @@ fetch() {
         dpkg-deb -x "$deb" "$work/root"
     done
     find_busybox "$work/root"
-    "$busybox" depmod -b "$work/root" "$(ls "$work/root/lib/modules")"
+    # kmod's own writes the binary indexes that its modprobe reads; busybox's will do for the boot.
+    local depmod
+    depmod=$(PATH=$PATH:/sbin:/usr/sbin command -v depmod) || depmod="$busybox depmod"
+    $depmod -b "$work/root" "$(ls "$work/root/lib/modules")"
     mkdir -p "$state/unpacked"
     mv -T "$work/root" "$unpacked"
 }

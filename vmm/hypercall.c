@@ -71,7 +71,9 @@ static int64_t call_clock(struct call *call)
     case MATRIX_CLOCK_REALTIME:
         return (int64_t)clock_now_ns(CLOCK_REALTIME);
     case MATRIX_CLOCK_CPU:
-        return (int64_t)call->vm->cpu_ns;
+        /* What it was charged, and what it will be charged for since it came on. */
+        return (int64_t)(call->vm->cpu_ns + clock_now_ns(CLOCK_THREAD_CPUTIME_ID) -
+                         call->vm->came_on_cpu_ns);
     default:
         return MATRIX_EINVAL;
     }
@@ -101,7 +103,7 @@ static int64_t print_number(struct call *call, uint64_t value)
     char text[24];
     if (call->b != 10 && call->b != 16)
         return MATRIX_EINVAL;
-    int length = snprintf(text, sizeof(text), call->b == 16 ? "%#" PRIx64 : "%" PRIu64, value);
+    int length = snprintf(text, sizeof(text), call->b == 16 ? "0x%" PRIx64 : "%" PRIu64, value);
     return print(call, text, (size_t)length) ? 0 : pend(call, VCPU_WAITS_OUTPUT);
 }
 
@@ -323,8 +325,9 @@ enum vcpu_outcome hypercall_handle(struct vcpu *vcpu)
         .c = regs->rdx,
         .outcome = VCPU_HANDLED,
     };
-    const int64_t result =
-        regs->rax < MATRIX_HYPERCALL_COUNT ? hypercalls[regs->rax](&call) : MATRIX_ENOSYS;
+    const int64_t result = regs->rax < MATRIX_HYPERCALL_COUNT && hypercalls[regs->rax]
+                               ? hypercalls[regs->rax](&call)
+                               : MATRIX_ENOSYS;
     vcpu->waiting = result == PENDING;
     if (!vcpu->waiting) {
         /* KVM reads the registers back at the next KVM_RUN because they are marked dirty. */

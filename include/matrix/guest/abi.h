@@ -95,7 +95,7 @@ enum matrix_hypercall {
 enum matrix_clock {
     MATRIX_CLOCK_MONOTONIC = 0, /* since the guest was created */
     MATRIX_CLOCK_REALTIME = 1,  /* since 1970-01-01 00:00 UTC */
-    MATRIX_CLOCK_CPU = 2,       /* CPU time charged to this guest before its current slice */
+    MATRIX_CLOCK_CPU = 2,       /* CPU time of this guest so far */
 };
 
 /* Why a guest left KVM_RUN, as counted. New kinds are appended. */
