@@ -23,7 +23,7 @@ check "123: no KVM" has_status 123
 attempt "$matrix" run --timeout 200ms spin
 check "124: the time limit" has_status 124
 check "the time limit is named" complains "spin: the time limit was up"
-attempt "$matrix" run --timeout 200ms talk --read
+attempt bash -c 'sleep 2 | "$1" run --timeout 200ms talk --read' - "$matrix"
 check "124: the time limit while a guest waits" has_status 124
 attempt "$matrix" run --cpu 1023 hello
 check "125: the host refused" has_status 125

@@ -20,7 +20,7 @@ result() {
     fi
     echo "not ok $tests - $name"
     echo "# status ${status-none}; output and errors:"
-    sed 's/^/#   /' "$scratch/out" "$scratch/err" 2>/dev/null | cut -c 1-300 | head -n 20
+    cat -v "$scratch/out" "$scratch/err" 2>/dev/null | sed 's/^/#   /' | cut -c 1-300 | head -n 20 || true
 }
 
 skip() { # NAME REASON

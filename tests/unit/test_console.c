@@ -174,15 +174,18 @@ static void test_control_characters_are_escaped(void **state)
     start_console(&console, NULL, (struct matrix_vm_options){.output_escape = true});
     print(&console, "\x1b[31mred\x1b[0m \a\b\r\x7f\ttab\n");
     assert_arrived("\\x1b[31mred\\x1b[0m \\x07\\x08\\x0d\\x7f\ttab\n");
-    print(&console, "Gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x90\x87\n");
-    assert_arrived("Gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x90\x87\n");
+    print(&console, "Gr\xc3\xbc\xc3\x9f"
+                    "e \xe2\x82\xac \xf0\x9f\x90\x87\n");
+    assert_arrived("Gr\xc3\xbc\xc3\x9f"
+                   "e \xe2\x82\xac \xf0\x9f\x90\x87\n");
 }
 
 /* U+009B is a terminal's CSI as much as ESC [ is. */
 static void test_c1_controls_are_escaped(void **state)
 {
     start_console(&console, NULL, (struct matrix_vm_options){.output_escape = true});
-    print(&console, "\xc2\x9b" "31mred\n");
+    print(&console, "\xc2\x9b"
+                    "31mred\n");
     assert_null(strstr(arrived(), "\xc2\x9b"));
 }
 
@@ -190,7 +193,8 @@ static void test_c1_controls_are_escaped(void **state)
 static void test_bytes_that_are_no_characters_are_escaped(void **state)
 {
     start_console(&console, NULL, (struct matrix_vm_options){.output_escape = true});
-    print(&console, "\x9b" "31mred\n");
+    print(&console, "\x9b"
+                    "31mred\n");
     assert_null(strchr(arrived(), 0x9b));
 }
 

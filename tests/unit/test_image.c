@@ -83,11 +83,17 @@ static int make_sound_file(void **state)
             },
         .symbols =
             {
-                [1] = {.st_name = 1, .st_info = STT_FUNC, .st_shndx = 1, .st_value = TEXT_GVA + 8,
+                [1] = {.st_name = 1,
+                       .st_info = STT_FUNC,
+                       .st_shndx = 1,
+                       .st_value = TEXT_GVA + 8,
                        .st_size = 16},
-                [2] = {.st_name = 7, .st_info = STT_NOTYPE, .st_shndx = 1,
-                       .st_value = TEXT_GVA + 32},
-                [3] = {.st_name = 14, .st_info = STT_OBJECT, .st_shndx = 1, .st_value = DATA_GVA,
+                [2] =
+                    {.st_name = 7, .st_info = STT_NOTYPE, .st_shndx = 1, .st_value = TEXT_GVA + 32},
+                [3] = {.st_name = 14,
+                       .st_info = STT_OBJECT,
+                       .st_shndx = 1,
+                       .st_value = DATA_GVA,
                        .st_size = 8},
             },
         .names = "\0start\0middle\0datum",
@@ -305,8 +311,8 @@ static void test_wrap(void **state)
 
 static void test_outside(void **state)
 {
-    static const uint64_t places[] = {0, 0xfff0, IMAGE_END - 0x2000, IMAGE_END,
-                                      0x7fffffff0000, 0xffff800000000000};
+    static const uint64_t places[] = {0,         0xfff0,         IMAGE_END - 0x2000,
+                                      IMAGE_END, 0x7fffffff0000, 0xffff800000000000};
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         file.segments[0].p_vaddr = places[i];
         assert_refused("outside 0x10000 to 0x600000000000");
@@ -386,7 +392,7 @@ static void test_symbols(void **state)
     assert_int_equal(offset, 0);
     assert_string_equal(image_symbol(&image, TEXT_GVA + 23, &offset), "start");
     assert_int_equal(offset, 15);
-    assert_null(image_symbol(&image, TEXT_GVA + 24, &offset)); /* past its end */
+    assert_null(image_symbol(&image, TEXT_GVA + 24, &offset));                   /* past its end */
     assert_string_equal(image_symbol(&image, TEXT_GVA + 40, &offset), "middle"); /* no size */
     assert_string_equal(image_symbol(&image, DATA_GVA + 7, &offset), "datum");
     assert_null(image_symbol(&image, DATA_GVA + 8 + 4096, &offset));

@@ -179,8 +179,8 @@ static void test_no_permission_names_the_group(void **state)
     close(fd);
     const struct group *group = getgrgid(gid);
     assert_non_null(group);
-    snprintf(remedy, sizeof(remedy), "add yourself to the group %s (usermod -aG %s",
-             group->gr_name, group->gr_name);
+    snprintf(remedy, sizeof(remedy), "add yourself to the group %s (usermod -aG %s", group->gr_name,
+             group->gr_name);
     host.device = path;
     host.open_error = EACCES;
     assert_refused(path, "Permission denied", remedy);

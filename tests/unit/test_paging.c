@@ -234,7 +234,7 @@ static void test_copies_stop_at_the_first_bad_byte(void **state)
 {
     uint8_t text[64] = {0};
     map(USER, 0, PAGE_BYTES, PAGING_USER | PAGING_WRITE);
-    map(USER + PAGE_BYTES, PAGE_BYTES, PAGE_BYTES, PAGING_USER); /* read-only */
+    map(USER + PAGE_BYTES, PAGE_BYTES, PAGE_BYTES, PAGING_USER);          /* read-only */
     map(USER + 2 * PAGE_BYTES, 2 * PAGE_BYTES, PAGE_BYTES, PAGING_WRITE); /* not the program's */
     assert_int_equal(paging_write(&paging, USER + PAGE_BYTES - 10, text, 64), 10);
     assert_int_equal(paging_read(&paging, USER + 2 * PAGE_BYTES - 20, text, 64), 20);
