@@ -113,6 +113,8 @@ void console_finish(struct console *console)
 {
     if (console->output && console->length) {
         /* The last chance: what the queue cannot take is lost, and must be counted. */
+        if (!console->lossy)
+            console->rate = 0; /* no limit has ever held here */
         console->lossy = true;
         emit(console, console->tag != NULL);
     }

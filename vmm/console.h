@@ -9,7 +9,8 @@
 #include "vmm/output.h"
 #include <stdint.h>
 
-/* A longer line is cut into pieces of this many bytes, the first tagged like any other. */
+/* A longer line is passed on in pieces of a little less than this: with a tag each becomes a line of
+ * its own; without one they follow each other, and another guest's line may come between. */
 #define CONSOLE_LINE_BYTES 4096
 
 struct console {

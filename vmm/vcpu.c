@@ -70,11 +70,12 @@ void vcpu_destroy(struct vcpu *vcpu)
 
 struct matrix_error *vcpu_set_signal_mask(struct vcpu *vcpu, const sigset_t *blocked)
 {
-    struct {
+    /* A length, and behind it the set. */
+    union {
         struct kvm_signal_mask header;
-        uint8_t set[KERNEL_SIGSET_BYTES];
+        uint8_t bytes[sizeof(struct kvm_signal_mask) + KERNEL_SIGSET_BYTES];
     } mask = {.header.len = KERNEL_SIGSET_BYTES};
-    memcpy(mask.set, blocked, KERNEL_SIGSET_BYTES);
+    memcpy(mask.header.sigset, blocked, KERNEL_SIGSET_BYTES);
     if (ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, &mask) < 0)
         return error_host(errno, "KVM_SET_SIGNAL_MASK");
     return NULL;

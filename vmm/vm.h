@@ -29,9 +29,9 @@ struct matrix_vm {
 
     uint64_t features;
     uint64_t stack_bytes;
-    const uint64_t *work; /* the guest's own counter, in its memory */
-    uint64_t created_ns;  /* CLOCK_MONOTONIC */
-    uint64_t cpu_ns;      /* charged so far; the core keeps it */
+    const uint64_t *work;    /* the guest's own counter, in its memory */
+    uint64_t created_ns;     /* CLOCK_MONOTONIC */
+    uint64_t cpu_ns;         /* charged so far; the core keeps it */
     uint64_t came_on_cpu_ns; /* the thread's CPU clock up to which that is; the core keeps it */
 
     uint64_t exits[MATRIX_EXIT_KIND_COUNT];

@@ -60,7 +60,7 @@ struct matrix_vm_options {
     int input_fd;                 /* what MATRIX_READ reads; negative: nothing */
     struct matrix_output *output; /* NULL: output is thrown away */
     const char *tag;              /* put before each line; NULL: none */
-    uint64_t output_rate;         /* bytes per second that are let through; 0: no limit */
+    uint64_t output_rate;         /* with output_lossy: bytes per second let through; 0: no limit */
     bool output_lossy;            /* lines that cannot be written at once are dropped and counted;
                                  * otherwise the guest waits for its reader */
     bool output_escape;           /* control characters are shown as \xNN, as a terminal needs it */

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Builds the fuzz targets with clang, for run.sh: make -f tests/fuzz/build.mk BUILD=DIR
+# Apart from Meson, because every source here is compiled once more, by another compiler.
+ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
+CC = clang
+TARGETS := config console hypercall image parse policy report
+SANITIZE := address,undefined
+FLAGS := -g -O1 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -std=gnu17 -D_GNU_SOURCE -DMATRIX_VERSION='"fuzz"' -DMATRIX_LIBEXECDIR='"/nowhere"' \
+  -DMATRIX_GUESTDIR='"/nowhere"' -DCALLER_IMAGE='"$(abspath $(BUILD))/caller.elf"' \
+  -I$(ROOT) -I$(ROOT)/include -fno-omit-frame-pointer -fno-sanitize-recover=all \
+  -fsanitize=fuzzer-no-link,$(SANITIZE) -MMD -MP
+LIBRARIES := -lcyaml -ljansson -lZydis -lm
+
+SOURCES := $(wildcard $(addprefix $(ROOT)/,base/*.c vmm/*.c vmm/x86_64/*.c vmm/x86_64/*.S cloud/*.c \
+  cli/common.c cli/json.c cli/report*.c))
+OBJECTS := $(patsubst $(ROOT)/%,$(BUILD)/%.o,$(filter-out %/cli/report.c,$(SOURCES)))
+PROGRAMS := $(TARGETS:%=$(BUILD)/fuzz_%)
+
+GUEST_FLAGS := -Qunused-arguments -g -O2 -std=gnu17 -ffreestanding -fno-builtin -fno-stack-protector -fno-pie \
+  -march=x86-64 -I$(ROOT) -I$(ROOT)/include -static -nostdlib -no-pie -Wl,--build-id=none \
+  -Wl,-z,separate-code -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,-z,norelro
+GUEST_SOURCES := $(addprefix $(ROOT)/,tests/fuzz/guests/caller.c guest/start.c guest/library.c)
+
+all: $(PROGRAMS) $(BUILD)/caller.elf
+
+$(BUILD)/%.o: $(ROOT)/%
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -c -o $@ $<
+
+# KVM's ioctls are played where no KVM is needed.
+$(BUILD)/fuzz_image: LINK := -Wl,--wrap=ioctl
+
+# From an archive: a target brings in what it uses, and nothing else.
+$(BUILD)/product.a: $(OBJECTS)
+	rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.c.o $(BUILD)/product.a
+	$(CC) -fsanitize=fuzzer,$(SANITIZE) $(LINK) -o $@ $^ $(LIBRARIES)
+
+$(BUILD)/caller.elf: $(GUEST_SOURCES) $(ROOT)/tests/fuzz/mailbox.h $(wildcard $(ROOT)/include/matrix/guest/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_FLAGS) -o $@ $(GUEST_SOURCES)
+
+-include $(OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/tests/fuzz/%.c.d)
+.PHONY: all
+.SECONDARY:
