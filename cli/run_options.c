@@ -96,6 +96,12 @@ static struct matrix_error *add_environment(struct run_options *run, const char 
     return NULL;
 }
 
+/* 0 stands for "not given" below, and is not what anybody means by these. */
+static struct matrix_error *refuse_zero(struct matrix_error *error, const uint64_t *value)
+{
+    return error || *value ? error : error_usage("give it more, or leave it out", "it is 0");
+}
+
 /* Options with a value. */
 static struct matrix_error *set_value(struct run_options *run, int key, const char *argument)
 {
@@ -103,13 +109,14 @@ static struct matrix_error *set_value(struct run_options *run, int key, const ch
     struct matrix_error *error = NULL;
     switch (key) {
     case 'm':
-        return parse_size(argument, &run->vm.memory_bytes);
+        return refuse_zero(parse_size(argument, &run->vm.memory_bytes), &run->vm.memory_bytes);
     case OPTION_STACK:
-        return parse_size(argument, &run->vm.stack_bytes);
+        return refuse_zero(parse_size(argument, &run->vm.stack_bytes), &run->vm.stack_bytes);
     case 't':
-        return parse_duration(argument, &run->core.duration_ns);
+        return refuse_zero(parse_duration(argument, &run->core.duration_ns),
+                           &run->core.duration_ns);
     case OPTION_SLICE:
-        return parse_duration(argument, &run->core.slice_ns);
+        return refuse_zero(parse_duration(argument, &run->core.slice_ns), &run->core.slice_ns);
     case OPTION_TRANSLATE:
         return add_translation(run, argument);
     case 'e':

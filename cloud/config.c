@@ -185,6 +185,8 @@ static struct matrix_error *read_document(const struct document *document,
     if (document->duration)
         RETURN_IF_ERROR(
             error_prefix(parse_duration(document->duration, &config->duration_ns), "duration"));
+    if (document->duration && config->duration_ns == 0)
+        return error_usage("leave it out to run without end", "duration: it is 0");
 
     config->guests = calloc(document->guests_count, sizeof(*config->guests));
     if (!config->guests)

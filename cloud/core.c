@@ -217,22 +217,13 @@ static void come_on(struct matrix_core *core, struct task *task, uint64_t now)
     if (task != core->last) {
         core->switches++;
         task->guest->slices++;
-        if (core->last && core->left_by_io)
+        if (core->last && core->left == LEFT_BY_IO)
             core->last->guest->io_switches++;
+        if (core->last && core->left == LEFT_BY_SLICE_END)
+            core->last->guest->preemptions++;
     }
     core->last = core->current = task;
-    core->left_by_io = false;
-}
-
-/* KVM_RUN was interrupted: by the slice's end, an event, or a signal that asks for the end. */
-static void interrupted(struct matrix_core *core, struct task *task)
-{
-    const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
-    preempt_drain(&core->preempt, now);
-    if (core->slice_end_ns && now >= core->slice_end_ns) {
-        delays_add(&core->delays, now - core->slice_end_ns);
-        task->guest->preemptions++;
-    }
+    core->left = LEFT_BY_EVENT;
 }
 
 /* What becomes of the task after it left the guest with the given outcome. */
@@ -241,24 +232,23 @@ static void settle(struct matrix_core *core, struct task *task, enum vcpu_outcom
     struct guest *guest = task->guest;
     switch (outcome) {
     case VCPU_HANDLED:
-        core->left_by_io = true;
+        core->left = LEFT_BY_IO;
         break;
     case VCPU_INTERRUPTED:
-        interrupted(core, task);
         break;
     case VCPU_YIELDED:
-        core->left_by_io = true;
+        core->left = LEFT_BY_IO;
         /* Coming back gives up what it is owed: others that are owed something go first. */
         policy_leave(core->policy, &guest->entity);
         drop(policy_join(core->policy, &guest->entity));
         break;
     case VCPU_SLEEPING:
-        core->left_by_io = true;
+        core->left = LEFT_BY_IO;
         make_unready(core, task, TASK_SLEEPING);
         break;
     case VCPU_WAITS_INPUT:
     case VCPU_WAITS_OUTPUT:
-        core->left_by_io = true;
+        core->left = LEFT_BY_IO;
         make_unready(core, task, TASK_WAITING);
         task->waits_for_input = outcome == VCPU_WAITS_INPUT;
         core->next_poll_ns =
@@ -276,18 +266,39 @@ static void settle(struct matrix_core *core, struct task *task, enum vcpu_outcom
     }
 }
 
+/*
+ * KVM_RUN was interrupted: by the slice's end, an event, or a signal that asks for the end. False
+ * if by nothing of that: a timer that was set anew had gone off already, or the signal was none of
+ * ours. Then the slice goes on.
+ */
+static bool is_to_decide(struct matrix_core *core)
+{
+    const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+    const uint64_t event = core_next_event(core);
+    preempt_drain(&core->preempt, now);
+    if (core->slice_end_ns && now >= core->slice_end_ns) {
+        delays_add(&core->delays, now - core->slice_end_ns);
+        core->left = LEFT_BY_SLICE_END;
+        return true;
+    }
+    return (event && now >= event) || core->preempt.stop_signal;
+}
+
 /* Lets the current task run until something is to be decided. */
 static enum vcpu_outcome run_task(struct matrix_core *core, struct task *task)
 {
     const struct guest *guest = task->guest;
-    enum vcpu_outcome outcome;
-    /* With nobody else to run there is nothing to decide after an exit that was handled: straight
-     * back in, with no clock and no timer touched. This is the hot path. */
-    do
-        outcome = vcpu_run(task->vcpu);
-    while (outcome == VCPU_HANDLED && core->tasks_ready == 1 &&
-           guest->task_count == guest->vm->vcpu_count);
-    return outcome;
+    for (;;) {
+        enum vcpu_outcome outcome = vcpu_run(task->vcpu);
+        /* With nobody else to run there is nothing to decide after an exit that was handled:
+         * straight back in, with no clock and no timer touched. This is the hot path. */
+        if (outcome == VCPU_HANDLED && core->tasks_ready == 1 &&
+            guest->task_count == guest->vm->vcpu_count)
+            continue;
+        if (outcome == VCPU_INTERRUPTED && !is_to_decide(core))
+            continue;
+        return outcome;
+    }
 }
 
 static struct matrix_error *run_loop(struct matrix_core *core)
@@ -310,7 +321,7 @@ static struct matrix_error *run_loop(struct matrix_core *core)
             /* After an I/O exit the same task may still be the rightful one: its slice, and the
              * timer that is set to its end, go on. */
             bool goes_on = task && task->guest == guest && task->state == TASK_READY &&
-                           core->left_by_io && core->slice_end_ns > now;
+                           core->left == LEFT_BY_IO && core->slice_end_ns > now;
             if (!goes_on)
                 come_on(core, task = next_task(guest), now);
             account(core, NULL);

@@ -19,6 +19,9 @@ struct guest;
 
 enum task_state { TASK_READY, TASK_SLEEPING, TASK_WAITING, TASK_STOPPED };
 
+/* Why a task left the guest: what its guest's counters say if another comes on. */
+enum core_left { LEFT_BY_EVENT, LEFT_BY_IO, LEFT_BY_SLICE_END };
+
 /* A virtual CPU as the loop sees it. */
 struct task {
     struct heap_node sleeper; /* in core.sleepers while TASK_SLEEPING */
@@ -53,7 +56,7 @@ struct matrix_core {
     struct task *last;     /* who was before */
     uint64_t slice_end_ns; /* CLOCK_MONOTONIC; 0: the current task has the core to itself */
     uint64_t cpu_mark_ns;  /* the thread's CPU time up to which all is accounted for */
-    bool left_by_io;       /* the last task left because of an I/O exit */
+    enum core_left left;   /* why the last task left the guest */
 
     uint64_t begin_ns, end_ns, next_tick_ns, next_poll_ns;
     bool stop;

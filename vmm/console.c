@@ -20,6 +20,7 @@ void console_init(struct console *console, const struct matrix_vm_options *optio
     console->credit_ns = 0;
     console->dropped_lines = console->dropped_bytes = 0;
     console->length = 0;
+    console->utf8_lead = console->utf8_left = 0;
 }
 
 /* Pays for bytes from the guest's allowance (a token bucket of one second); false: too poor. */
@@ -70,16 +71,29 @@ static bool emit(struct console *console, bool end_of_line)
     return true;
 }
 
-static bool is_control(unsigned char character)
+/*
+ * Whether a terminal may take the byte for a control: C0, DEL, and C1 (U+0080 to U+009F), which is
+ * one byte to some and two, the first of them 0xc2, to those that read UTF-8. The same bytes
+ * inside longer characters are no controls.
+ */
+static bool is_control(struct console *console, unsigned char byte)
 {
-    /* Above 0x7f lie the bytes of UTF-8, and C1 controls only as UTF-8 decodes them. */
-    return (character < 0x20 && character != '\t') || character == 0x7f;
+    const unsigned char lead = console->utf8_lead;
+    const bool continues = byte >= 0x80 && byte < 0xc0;
+    if (!continues) {
+        console->utf8_left = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : byte >= 0xc0 ? 1 : 0;
+        console->utf8_lead = byte;
+        return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+    }
+    const bool inside = console->utf8_left > 0 && lead != 0xc2;
+    console->utf8_left -= console->utf8_left > 0;
+    return byte < 0xa0 && !inside;
 }
 
 /* Adds a character; needs up to four bytes of room. */
 static void append(struct console *console, char character)
 {
-    if (console->escape && is_control((unsigned char)character))
+    if (console->escape && is_control(console, (unsigned char)character))
         console->length += (size_t)snprintf(console->line + console->length, 5, "\\x%02x",
                                             (unsigned char)character);
     else

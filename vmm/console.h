@@ -21,6 +21,7 @@ struct console {
     uint64_t credit;    /* bytes that may be written now; at most one second's worth */
     uint64_t credit_ns; /* when credit was last topped up */
     uint64_t dropped_lines, dropped_bytes;
+    unsigned char utf8_lead, utf8_left; /* of the character being printed */
     size_t length;
     char line[CONSOLE_LINE_BYTES];
 };

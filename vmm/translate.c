@@ -11,11 +11,17 @@ struct matrix_error *translate_on_vcpu(struct vcpu *vcpu, uint64_t gva,
                                        struct matrix_translation *translation)
 {
     const struct matrix_vm *vm = vcpu->vm;
+    /* The registers that hold CR3 wait in the shared page until the first KVM_RUN. */
+    if (vcpu->run->kvm_dirty_regs & KVM_SYNC_X86_SREGS &&
+        ioctl(vcpu->fd, KVM_SET_SREGS, &vcpu->run->s.regs.sregs) < 0)
+        return error_host(errno, "KVM_SET_SREGS of guest %s", vm->name);
     struct kvm_translation kvm = {.linear_address = gva};
     if (ioctl(vcpu->fd, KVM_TRANSLATE, &kvm) < 0)
         return error_host(errno, "KVM_TRANSLATE %#llx in guest %s", (unsigned long long)gva,
                           vm->name);
 
+    /* KVM looks at 48 bits only; the processor refuses an address that is not canonical. */
+    const bool kvm_mapped = kvm.valid && paging_is_canonical(gva);
     struct paging_walk walk = {0};
     const bool mapped = paging_walk(&vm->paging, gva, &walk);
     *translation = (struct matrix_translation){
@@ -27,8 +33,8 @@ struct matrix_error *translate_on_vcpu(struct vcpu *vcpu, uint64_t gva,
         .readable = mapped && walk.user,
         .writable = mapped && walk.user && walk.writable,
         .executable = mapped && walk.user && walk.executable,
-        .kvm_mapped = kvm.valid,
-        .kvm_gpa = kvm.valid ? kvm.physical_address : 0,
+        .kvm_mapped = kvm_mapped,
+        .kvm_gpa = kvm_mapped ? kvm.physical_address : 0,
     };
     /* KVM's answer says whether and where, never with which rights. */
     translation->agree =

@@ -15,11 +15,10 @@ run_inside() {
         local name=${test##*/}
         while IFS= read -r line; do
             case $line in
-            "ok "* | "not ok "*)
-                count=$((count + 1))
+            "ok "[0-9]* | "not ok "[0-9]*)
                 # "ok 3 - text" keeps its verdict and its text.
-                [[ $line =~ ^(ok|not\ ok)\ [0-9]+(.*)$ ]]
-                echo "${BASH_REMATCH[1]} $count - $name:${BASH_REMATCH[2]#" -"}"
+                count=$((count + 1))
+                echo "${line%%ok *}ok $count - $name:$(sed 's/^[^0-9]*[0-9]* *-*//' <<<"$line")"
                 ;;
             "1..0 "*)
                 count=$((count + 1))

@@ -12,8 +12,8 @@
 #define ITEMS 300
 
 /* Under AddressSanitizer an allocation that is refused is to return NULL, as it does without. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
 }

@@ -36,9 +36,8 @@ static const struct {
 #define VECTOR_PAGE_FAULT 14
 
 /* Page-fault error code (SDM vol. 3, 4.7). */
-#define PAGE_FAULT_PRESENT (1U << 0)
-#define PAGE_FAULT_WRITE   (1U << 1)
-#define PAGE_FAULT_FETCH   (1U << 4)
+#define PAGE_FAULT_WRITE (1U << 1)
+#define PAGE_FAULT_FETCH (1U << 4)
 
 static void explain_page_fault(struct matrix_vm *vm, struct matrix_report *report)
 {
@@ -46,7 +45,9 @@ static void explain_page_fault(struct matrix_vm *vm, struct matrix_report *repor
     report->access = error & PAGE_FAULT_FETCH   ? MATRIX_ACCESS_EXECUTE
                      : error & PAGE_FAULT_WRITE ? MATRIX_ACCESS_WRITE
                                                 : MATRIX_ACCESS_READ;
-    report->access_mapped = error & PAGE_FAULT_PRESENT;
+    /* Asked of the page tables: where they are shadowed, the error code tells of the shadow. */
+    struct paging_walk walk;
+    report->access_mapped = paging_walk(&vm->paging, address, &walk);
     fault_report_place(vm, address, &report->access_place);
 
     static const char *const verbs[] = {

@@ -23,7 +23,7 @@ static unsigned table_index(uint64_t gva, int level)
     return (gva >> (12 + 9 * level)) % TABLE_ENTRIES;
 }
 
-static bool is_canonical(uint64_t gva)
+bool paging_is_canonical(uint64_t gva)
 {
     return (uint64_t)((int64_t)(gva << 16) >> 16) == gva;
 }
@@ -103,7 +103,7 @@ struct matrix_error *paging_map(struct paging *paging, uint64_t gva, uint64_t gp
 
 bool paging_walk(const struct paging *paging, uint64_t gva, struct paging_walk *walk)
 {
-    if (!is_canonical(gva))
+    if (!paging_is_canonical(gva))
         return false;
 
     uint64_t table_gpa = paging->root_gpa;

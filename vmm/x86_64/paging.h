@@ -38,6 +38,9 @@ struct matrix_error *paging_init(struct paging *paging, struct memory *memory, u
 struct matrix_error *paging_map(struct paging *paging, uint64_t gva, uint64_t gpa, uint64_t bytes,
                                 unsigned flags);
 
+/* Whether bits 48 to 63 repeat bit 47 (SDM vol. 1, 3.3.7.1). */
+bool paging_is_canonical(uint64_t gva);
+
 /* What the tables say about one address. */
 struct paging_walk {
     uint64_t gpa;
