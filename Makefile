@@ -59,7 +59,8 @@ format: ## format all C sources
 	@git ls-files '*.c' '*.h' | grep -v '^kernel/' | xargs clang-format -i
 
 install: all ## install below PREFIX (default /usr/local)
-	meson install -C $(BUILD) --no-rebuild
+	meson configure $(BUILD) -Dprefix=$(PREFIX)
+	meson install -C $(BUILD)
 
 clean: ## delete what was built; downloads of the lab stay in build/lab
 	@test ! -e build/build.ninja || ninja -C build -t clean >/dev/null

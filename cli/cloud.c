@@ -9,7 +9,6 @@
 #include "cli/common.h"
 #include "cli/exit_status.h"
 #include "cli/find_image.h"
-#include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -18,105 +17,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define PROGRAM "matrix cloud"
 
 /* What a guest may print per second: enough for any log, too little to drown its neighbours. */
 #define OUTPUT_RATE (256 << 10)
 
 #define SCREEN_TICK_NS    250000000ULL
 #define PROGRESS_TICK_NS  1000000000ULL
+#define REPORT_PART       (16 << 10)
 #define EXIT_GUEST_STATUS 1 /* a guest ended with a status other than 0 */
-
-struct options {
-    const char *file, *report_path, *kvm_path;
-    uint64_t duration_ns, slice_ns;
-    int core;
-    bool json, plain, quiet;
-};
-
-enum { OPTION_REPORT = 256, OPTION_JSON, OPTION_PLAIN, OPTION_KVM };
-
-static const struct argp_option option_table[] = {
-    {"report", OPTION_REPORT, "FILE.json", 0, "write the contract report to this file", 0},
-    {"json", OPTION_JSON, NULL, 0,
-     "print the report as JSON on standard output; what guests print goes to standard error", 0},
-    {"duration", 'd', "DURATION", 0, "how long to run, in place of the file's", 0},
-    {"slice", 's', "DURATION", 0, "how long a guest runs before another may", 0},
-    {"core", 'c', "N|any", 0, "the host CPU to run on (default: the last one allowed)", 0},
-    {"plain", OPTION_PLAIN, NULL, 0, "no live table, even on a terminal", 0},
-    {"quiet", 'q', NULL, 0, "no table, no progress, no report for people", 0},
-    {"kvm", OPTION_KVM, "PATH", 0, "the KVM device (default " MATRIX_KVM_PATH ")", 0},
-    {0},
-};
-
-static struct matrix_error *set_core(struct options *options, const char *argument)
-{
-    uint64_t number = 0;
-    options->core = CONFIG_CORE_ANY;
-    if (strcmp(argument, "any") == 0)
-        return NULL;
-    struct matrix_error *error = parse_u64(argument, 0, 1023, &number);
-    options->core = (int)number;
-    return error_prefix(error, "--core");
-}
-
-static error_t parse_option(int key, char *argument, struct argp_state *state)
-{
-    struct options *options = state->input;
-    struct matrix_error *error = NULL;
-    switch (key) {
-    case OPTION_REPORT:
-        options->report_path = argument;
-        break;
-    case OPTION_JSON:
-        options->json = true;
-        break;
-    case OPTION_PLAIN:
-        options->plain = true;
-        break;
-    case OPTION_KVM:
-        options->kvm_path = argument;
-        break;
-    case 'q':
-        options->quiet = true;
-        break;
-    case 'd':
-        error = error_prefix(parse_duration(argument, &options->duration_ns), "--duration");
-        break;
-    case 's':
-        error = error_prefix(parse_duration(argument, &options->slice_ns), "--slice");
-        break;
-    case 'c':
-        error = set_core(options, argument);
-        break;
-    case ARGP_KEY_ARG:
-        if (options->file)
-            argp_error(state, "one file, please");
-        options->file = argument;
-        break;
-    case ARGP_KEY_NO_ARGS:
-        argp_error(state, "name a file; examples/matrix.yaml is one");
-        break;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-    if (error)
-        exit(cli_fail(PROGRAM, error));
-    return 0;
-}
-
-static const struct argp argp = {
-    .options = option_table,
-    .parser = parse_option,
-    .args_doc = "FILE",
-    .doc = "Runs the guests of FILE on one core, each for its share of the time.\v"
-           "Exit status: 0 the contract ran to its end, 1 a guest ended with a status other than "
-           "0, 120 a guest was ended by a fault, 121 bad image, 122 bad usage or file, 123 no KVM, "
-           "125 the host refused, 128+N signal N.",
-};
 
 /* --- before ------------------------------------------------------------------------------ */
 
@@ -139,7 +50,8 @@ static struct matrix_error *open_output(struct cloud_guest *guest, const char *g
     if (snprintf(path, sizeof(path), "%s%s%s", given[0] == '/' ? "" : directory,
                  given[0] == '/' ? "" : "/", given) >= PATH_MAX)
         return error_host(ENAMETOOLONG, "open the output file %s", given);
-    guest->output_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644);
+    guest->output_fd =
+        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644);
     if (guest->output_fd < 0)
         return error_host(errno, "open the output file %s", path);
     return matrix_output_create(guest->output_fd, &guest->output);
@@ -221,12 +133,12 @@ static void tick(struct matrix_core *core, void *context)
 }
 
 /* With a screen, what guests print takes its way through a pipe, to be shown above the table. */
-static struct matrix_error *open_shared_output(struct cloud *cloud, const struct options *options)
+static struct matrix_error *open_outputs(struct cloud *cloud, const struct cloud_options *options)
 {
+    RETURN_IF_ERROR(
+        matrix_output_create(cloud->has_screen ? STDOUT_FILENO : STDERR_FILENO, &cloud->terminal));
     if (!cloud->has_screen)
         return matrix_output_create(options->json ? STDERR_FILENO : STDOUT_FILENO, &cloud->output);
-    /* A whole picture reaches the terminal in one write: it does not flicker. */
-    setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     if (pipe2(cloud->screen_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_host(errno, "make a pipe for the screen");
     return matrix_output_create(cloud->screen_pipe[1], &cloud->output);
@@ -239,8 +151,6 @@ static int exit_status(const struct cloud *cloud, const struct matrix_core_resul
     int status = EXIT_SUCCESS;
     if (result->end == MATRIX_CORE_SIGNAL)
         return EXIT_SIGNAL + result->signal;
-    if (matrix_output_failed(cloud->output) == EPIPE)
-        return EXIT_SIGNAL + SIGPIPE;
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         struct matrix_vm_info info;
         matrix_vm_info(cloud->guests[i].vm, &info);
@@ -252,17 +162,54 @@ static int exit_status(const struct cloud *cloud, const struct matrix_core_resul
     return status;
 }
 
-static struct matrix_error *report(struct cloud *cloud, const struct options *options, FILE *file)
+/* The report for people, behind what the guests have printed. A reader who takes nothing for a
+ * second does not get the rest. */
+static struct matrix_error *print_report(struct cloud *cloud)
 {
-    if (cloud->has_screen)
-        cloud_screen_end(cloud);
+    struct matrix_output *output = cloud->has_screen ? cloud->terminal : cloud->output;
+    CLEANUP_FREE char *text = NULL;
+    size_t bytes = 0;
+    FILE *file = open_memstream(&text, &bytes);
+    if (!file)
+        return error_host(errno, "make the report");
+    struct matrix_error *error = cloud_report_print(cloud, file);
+    fclose(file);
+    for (size_t done = 0, tries = 0; !error && done < bytes && tries < 1000;) {
+        const size_t part = bytes - done < REPORT_PART ? bytes - done : REPORT_PART;
+        const bool taken = matrix_output_write(output, text + done, part);
+        done += taken ? part : 0;
+        tries = taken ? 0 : tries + 1;
+        if (!taken)
+            usleep(1000);
+    }
+    return error;
+}
+
+static struct matrix_error *report(struct cloud *cloud, const struct cloud_options *options)
+{
+    cloud_screen_end(cloud);
     show_faults(cloud);
     wait_for_reports(cloud);
     if (!options->quiet)
-        RETURN_IF_ERROR(cloud_report_print(cloud, options->json ? stderr : stdout));
+        RETURN_IF_ERROR(print_report(cloud));
     if (options->json)
         RETURN_IF_ERROR(cloud_report_write_json(cloud, stdout));
-    return file ? cloud_report_write_json(cloud, file) : NULL;
+    return NULL;
+}
+
+/* What guests printed must have arrived, or somebody must be told. */
+static struct matrix_error *check_outputs(const struct cloud *cloud)
+{
+    const int lost = matrix_output_failed(cloud->output);
+    if (lost)
+        return error_host(lost, "write what the guests print");
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        const struct matrix_output *output = cloud->guests[i].output;
+        if (output && matrix_output_failed(output))
+            return error_host(matrix_output_failed(output), "guest %s: write its output to %s",
+                              cloud->config.guests[i].name, cloud->config.guests[i].output);
+    }
+    return NULL;
 }
 
 static void clean_up(struct cloud *cloud)
@@ -276,6 +223,7 @@ static void clean_up(struct cloud *cloud)
     }
     free(cloud->guests);
     matrix_output_destroy(cloud->output);
+    matrix_output_destroy(cloud->terminal);
     for (int end = 0; end < 2; end++)
         if (cloud->screen_pipe[end] >= 0)
             close(cloud->screen_pipe[end]);
@@ -283,14 +231,31 @@ static void clean_up(struct cloud *cloud)
     config_free(&cloud->config);
 }
 
-static struct matrix_error *run(struct cloud *cloud, const struct options *options, int *status)
+/* Opened at the start, so that a run of hours does not end with a report that cannot be written; but
+ * the last good one is not touched until there is a new one. */
+static struct matrix_error *open_report(const char *path, FILE **file)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 || !(*file = fdopen(fd, "w")))
+        return error_new(MATRIX_ERROR_USAGE, errno, NULL, "write the report to %s", path);
+    return NULL;
+}
+
+static struct matrix_error *write_report(const struct cloud *cloud, const char *path, FILE *file)
+{
+    /* Devices and pipes have no length. */
+    if (ftruncate(fileno(file), 0) < 0 && errno != EINVAL)
+        return error_host(errno, "write the report to %s", path);
+    return error_prefix(cloud_report_write_json(cloud, file), "report %s", path);
+}
+
+static struct matrix_error *run(struct cloud *cloud, const struct cloud_options *options,
+                                int *status)
 {
     RETURN_IF_ERROR(config_read(options->file, &cloud->config));
-    /* Opened now, so that a run of hours does not end with a report that cannot be written. */
-    CLEANUP_FILE FILE *file = options->report_path ? fopen(options->report_path, "we") : NULL;
-    if (options->report_path && !file)
-        return error_new(MATRIX_ERROR_USAGE, errno, NULL, "write the report to %s",
-                         options->report_path);
+    CLEANUP_FILE FILE *file = NULL;
+    if (options->report_path)
+        RETURN_IF_ERROR(open_report(options->report_path, &file));
 
     const int core = options->core != CONFIG_CORE_UNSET ? options->core : cloud->config.core;
     cloud->host_cpu = core == CONFIG_CORE_UNSET ? default_cpu() : core;
@@ -309,38 +274,44 @@ static struct matrix_error *run(struct cloud *cloud, const struct options *optio
         .context = cloud,
     };
     RETURN_IF_ERROR(matrix_kvm_open(options->kvm_path, &cloud->kvm));
-    RETURN_IF_ERROR(open_shared_output(cloud, options));
+    RETURN_IF_ERROR(open_outputs(cloud, options));
     RETURN_IF_ERROR(matrix_core_create(&core_options, &cloud->core));
     RETURN_IF_ERROR(create_guests(cloud, options->file));
 
     struct matrix_core_result result;
-    struct matrix_error *error = matrix_core_run(cloud->core, &result);
-    const int lost = matrix_output_failed(cloud->output);
-    if (!error && lost && lost != EPIPE)
-        error = error_host(lost, "write what the guests print");
-    if (!error)
-        error = report(cloud, options, file);
-    if (!error && file && fflush(file) == EOF)
-        error = error_host(errno, "write the report to %s", options->report_path);
-    *status = error ? EXIT_HOST : exit_status(cloud, &result);
-    return error;
+    RETURN_IF_ERROR(matrix_core_run(cloud->core, &result));
+    RETURN_IF_ERROR(report(cloud, options));
+    if (file)
+        RETURN_IF_ERROR(write_report(cloud, options->report_path, file));
+    RETURN_IF_ERROR(check_outputs(cloud));
+    *status = exit_status(cloud, &result);
+    return NULL;
+}
+
+/* A guest needs three descriptors, and the usual limit is for programs that need few. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 int main(int argc, char **argv)
 {
-    struct options options = {.core = CONFIG_CORE_UNSET};
+    cli_open_standard_files();
+    struct cloud_options options;
     struct cloud cloud = {.screen_pipe = {-1, -1}};
     int status = EXIT_HOST;
 
     setlocale(LC_CTYPE, "");
-    argv[0] = (char *)PROGRAM;
-    argp_err_exit_status = EXIT_BAD_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    cloud_options_parse(argc, argv, &options);
+    raise_file_limit();
     /* A reader that is gone is an errno (EPIPE), not the end of the monitor. */
     signal(SIGPIPE, SIG_IGN);
     struct matrix_error *error = run(&cloud, &options, &status);
-    if (cloud.has_screen)
-        cloud_screen_end(&cloud);
+    cloud_screen_end(&cloud);
     clean_up(&cloud);
     return error ? cli_fail(PROGRAM, error) : status;
 }

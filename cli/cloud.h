@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `matrix cloud`: the run itself (cloud.c), what is shown meanwhile (cloud_screen.c), and the report
+/* `matrix cloud`: options (cloud_options.c), the run itself (cloud.c), what is shown meanwhile (cloud_screen.c), and the report
  * of the contract at the end (cloud_report.c). */
 #ifndef CLI_CLOUD_H
 #define CLI_CLOUD_H
@@ -8,6 +8,19 @@
 #include <matrix/matrix.h>
 #include <stdbool.h>
 #include <stdio.h>
+
+#define PROGRAM "matrix cloud"
+
+/* The command line. */
+struct cloud_options {
+    const char *file, *report_path, *kvm_path;
+    uint64_t duration_ns, slice_ns;
+    int core;
+    bool json, plain, quiet;
+};
+
+/* Reads it; does not return if it is wrong (EXIT_BAD_USAGE) or asks for help. */
+void cloud_options_parse(int argc, char **argv, struct cloud_options *options);
 
 /* A guest of the cloud while it runs. */
 struct cloud_guest {
@@ -28,8 +41,12 @@ struct cloud {
     struct cloud_guest *guests;
     int host_cpu; /* negative: not pinned */
     uint64_t slice_ns;
-    struct matrix_output *output; /* where guests without a file of their own print */
-    int screen_pipe[2];           /* with a screen: what they print passes through here */
+    struct matrix_output *output;   /* where guests without a file of their own print */
+    int screen_pipe[2];             /* with a screen: what they print passes through here */
+    struct matrix_output *terminal; /* where the screen is, or the line of progress */
+    FILE *frame;                    /* being drawn */
+    char *frame_text;
+    size_t frame_bytes;
     bool has_screen, shows_progress, cursor_hidden;
     unsigned screen_lines; /* on the terminal now, to be drawn over */
     uint64_t seen_ns, seen_cpu_ns;
@@ -38,7 +55,7 @@ struct cloud {
 /* Draws the table anew, below what guests have printed since. */
 void cloud_screen_draw(struct cloud *cloud);
 
-/* Takes the table away, and leaves the terminal as it was. */
+/* Takes the table away, and leaves the terminal as it was; once. */
 void cloud_screen_end(struct cloud *cloud);
 
 /* One line that says how it goes, where there is no screen. */

@@ -16,6 +16,9 @@ static const struct table_column columns[] = {
     {"I/O switches", TABLE_RIGHT}, {"exits", TABLE_RIGHT},  {"end", TABLE_LEFT},
 };
 
+/* A share means little, and less than a few slices nothing, when hardly anything was shared. */
+#define SLICES_MINIMUM 10
+
 /* A share that there never was (a guest that always had the core to itself) is a dash. */
 static void share_cell(struct table *table, double share)
 {
@@ -34,9 +37,10 @@ static void add_row(const struct cloud *cloud, unsigned index, struct table *tab
     matrix_vm_info(cloud->guests[index].vm, &info);
     table_cell(table, "%s", info.name);
     table_cell(table, "%u", guest.weight);
-    share_cell(table, guest.promised);
-    share_cell(table, guest.given);
-    if (isnan(guest.given))
+    const bool has_share = guest.contended_total_ns >= SLICES_MINIMUM * cloud->slice_ns;
+    share_cell(table, has_share ? guest.promised : NAN);
+    share_cell(table, has_share ? guest.given : NAN);
+    if (!has_share)
         table_cell(table, "-");
     else
         table_cell(table, "%+.3f pp", 100 * (guest.given - guest.promised));
@@ -101,9 +105,7 @@ struct matrix_error *cloud_report_print(const struct cloud *cloud, FILE *file)
             format_duration(median, loop.delay_median_ns), format_duration(p99, loop.delay_p99_ns),
             format_duration(worst, loop.delay_worst_ns));
     print_remarks(cloud, file);
-    /* Without a reader there is nobody to tell; the exit status says so. */
-    const int failed = fflush(file) == EOF || ferror(file) ? errno : 0;
-    return failed && failed != EPIPE ? error_host(failed, "print the report") : NULL;
+    return fflush(file) == EOF || ferror(file) ? error_host(errno, "print the report") : NULL;
 }
 
 /* A share, or null where there was none. */

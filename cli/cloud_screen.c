@@ -9,6 +9,7 @@
 #include <langinfo.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -22,11 +23,15 @@
 #define WRAP_OFF "\033[?7l"
 #define WRAP_ON  "\033[?7h"
 
+/* What guests printed, at most, in one frame; and guests in a line of progress. */
+#define FRAME_TEXT_MAX  (32 << 10)
+#define PROGRESS_GUESTS 8
+
 /* Lines of the table beside the guests'. */
 #define FRAME_LINES 8
 
 /* A bar of the share, with a mark where the contract is. */
-static void draw_bar(double share, double promised)
+static void draw_bar(const struct cloud *cloud, double share, double promised)
 {
     const bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     const int filled = (int)(share * BAR_CELLS + 0.5), mark = (int)(promised * BAR_CELLS + 0.5) - 1;
@@ -34,7 +39,7 @@ static void draw_bar(double share, double promised)
         fputs(cell == mark    ? (utf8 ? "▐" : "|")
               : cell < filled ? (utf8 ? "█" : "#")
                               : (utf8 ? "·" : "."),
-              stdout);
+              cloud->frame);
 }
 
 /* Every line ends by clearing what an older, longer one left. */
@@ -42,9 +47,9 @@ static void line(struct cloud *cloud, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    vprintf(format, arguments);
+    vfprintf(cloud->frame, format, arguments);
     va_end(arguments);
-    fputs("\033[K\n", stdout);
+    fputs("\033[K\n", cloud->frame);
     cloud->screen_lines++;
 }
 
@@ -52,7 +57,7 @@ static void line(struct cloud *cloud, const char *format, ...)
 static void go_up(struct cloud *cloud)
 {
     if (cloud->screen_lines)
-        printf("\033[%uA\r", cloud->screen_lines);
+        fprintf(cloud->frame, "\033[%uA\r", cloud->screen_lines);
     cloud->screen_lines = 0;
 }
 
@@ -61,9 +66,36 @@ static void pass_output_on(struct cloud *cloud)
 {
     char text[4096];
     ssize_t bytes;
-    fputs(ERASE_BELOW, stdout);
-    while ((bytes = read(cloud->screen_pipe[0], text, sizeof(text))) > 0)
-        fwrite(text, 1, (size_t)bytes, stdout);
+    size_t passed = 0;
+    fputs(ERASE_BELOW, cloud->frame);
+    do {
+        /* What waits in front of the pipe follows when there is room. */
+        matrix_output_flush(cloud->output);
+        bytes = read(cloud->screen_pipe[0], text, sizeof(text));
+        if (bytes > 0)
+            fwrite(text, 1, (size_t)bytes, cloud->frame);
+        passed += bytes > 0 ? (size_t)bytes : 0;
+    } while (bytes > 0 && passed < FRAME_TEXT_MAX);
+}
+
+/*
+ * A frame is made in memory and handed over whole: it does not flicker, and a terminal that has been
+ * stopped (Ctrl-S) does not stop the guests. False while the last one has not been taken.
+ */
+static bool frame_begin(struct cloud *cloud)
+{
+    if (!matrix_output_flush(cloud->terminal))
+        return false;
+    cloud->frame = open_memstream(&cloud->frame_text, &cloud->frame_bytes);
+    return cloud->frame != NULL;
+}
+
+static void frame_end(struct cloud *cloud)
+{
+    if (fclose(cloud->frame) == 0)
+        matrix_output_write(cloud->terminal, cloud->frame_text, cloud->frame_bytes);
+    free(cloud->frame_text);
+    cloud->frame = NULL;
 }
 
 static unsigned total_weight(const struct cloud *cloud)
@@ -92,8 +124,8 @@ static void draw_guest(struct cloud *cloud, unsigned index, uint64_t all_cpu_ns,
     seen->seen_cpu_ns = contract.cpu_ns;
     memcpy(seen->seen_exits, info.exits, sizeof(info.exits));
 
-    printf("  %-12.12s %6.2f %%  ", info.name, 100 * promised);
-    draw_bar(share, promised);
+    fprintf(cloud->frame, "  %-12.12s %6.2f %%  ", info.name, 100 * promised);
+    draw_bar(cloud, share, promised);
     char in_all[16] = "-"; /* it never had company */
     if (!isnan(contract.given))
         snprintf(in_all, sizeof(in_all), "%.3f %%", 100 * contract.given);
@@ -115,6 +147,8 @@ static unsigned guests_shown(const struct cloud *cloud)
 
 void cloud_screen_draw(struct cloud *cloud)
 {
+    if (!frame_begin(cloud))
+        return;
     struct matrix_core_statistics loop;
     char wall[FORMAT_BYTES], slice[FORMAT_BYTES], worst[FORMAT_BYTES], median[FORMAT_BYTES];
     char core[16];
@@ -125,11 +159,11 @@ void cloud_screen_draw(struct cloud *cloud)
     cloud->seen_ns = loop.wall_ns;
 
     if (!cloud->cursor_hidden)
-        fputs(CURSOR_HIDE, stdout);
+        fputs(CURSOR_HIDE, cloud->frame);
     cloud->cursor_hidden = true;
     go_up(cloud);
     pass_output_on(cloud);
-    fputs(WRAP_OFF, stdout);
+    fputs(WRAP_OFF, cloud->frame);
     line(cloud, "%s", "");
     snprintf(core, sizeof(core), "%d", cloud->host_cpu);
     line(cloud, "  matrix cloud   %s   core %s   slice %s", format_duration(wall, loop.wall_ns),
@@ -148,37 +182,42 @@ void cloud_screen_draw(struct cloud *cloud)
          100.0 * (double)loop.overhead_ns / (double)(loop.guests_cpu_ns + loop.overhead_ns + 1),
          loop.switches, format_duration(median, loop.delay_median_ns),
          format_duration(worst, loop.delay_worst_ns));
-    fputs(WRAP_ON, stdout);
-    fflush(stdout);
+    fputs(WRAP_ON, cloud->frame);
+    frame_end(cloud);
 }
 
 void cloud_screen_end(struct cloud *cloud)
 {
-    if (!cloud->has_screen)
+    if (!cloud->cursor_hidden || !frame_begin(cloud))
         return;
-    cloud->has_screen = false;
     go_up(cloud);
     pass_output_on(cloud);
-    if (cloud->cursor_hidden)
-        fputs(CURSOR_SHOW, stdout);
-    fflush(stdout);
+    fputs(CURSOR_SHOW, cloud->frame);
+    cloud->cursor_hidden = false;
+    frame_end(cloud);
 }
 
 void cloud_progress_print(struct cloud *cloud)
 {
+    const unsigned guests = cloud->config.guest_count;
     struct matrix_core_statistics loop;
+    if (!frame_begin(cloud))
+        return;
     matrix_core_statistics(cloud->core, &loop);
-    fprintf(stderr, "%6.1f s", (double)loop.wall_ns / 1e9);
-    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+    fprintf(cloud->frame, "%6.1f s", (double)loop.wall_ns / 1e9);
+    for (unsigned i = 0; i < guests && i < PROGRESS_GUESTS; i++) {
         struct matrix_core_guest contract;
         struct matrix_vm_info info;
         char work[FORMAT_BYTES];
         matrix_core_guest(cloud->core, i, &contract);
         matrix_vm_info(cloud->guests[i].vm, &info);
-        fprintf(stderr, "%s %s %.3f %% work %s (%s)", i ? "," : " ", info.name,
+        fprintf(cloud->frame, "%s %s %.3f %% work %s (%s)", i ? "," : " ", info.name,
                 loop.guests_cpu_ns ? 100 * (double)contract.cpu_ns / (double)loop.guests_cpu_ns
                                    : 0.0,
                 format_count(work, info.work), contract.state);
     }
-    fputc('\n', stderr);
+    if (guests > PROGRESS_GUESTS)
+        fprintf(cloud->frame, ", and %u more", guests - PROGRESS_GUESTS);
+    fputc('\n', cloud->frame);
+    frame_end(cloud);
 }

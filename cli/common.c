@@ -3,9 +3,22 @@
 #include "cli/common.h"
 
 #include "cli/exit_status.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+void cli_open_standard_files(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
 
 static const int exit_statuses[] = {
     [MATRIX_ERROR_HOST] = EXIT_HOST,
@@ -17,6 +30,11 @@ static const int exit_statuses[] = {
 int cli_fail(const char *program, struct matrix_error *error)
 {
     int status = exit_statuses[error->kind];
+    /* The reader of what we print is gone: as if by SIGPIPE, and without a word. */
+    if (error->number == EPIPE) {
+        matrix_error_free(error);
+        return EXIT_SIGNAL + SIGPIPE;
+    }
 
     fprintf(stderr, "%s: ", program);
     cli_print_escaped(stderr, error->message);

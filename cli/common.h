@@ -19,6 +19,12 @@ int cli_fail(const char *program, struct matrix_error *error);
  */
 void cli_print_escaped(FILE *file, const char *text);
 
+/*
+ * Opens /dev/null in the place of any of the three standard files that is closed, so that no other
+ * file gets its number and is printed into. The first thing in every main.
+ */
+void cli_open_standard_files(void);
+
 /* Whether colours may be used on file: it is a terminal, and NO_COLOR (no-color.org) is unset. */
 bool cli_wants_colour(FILE *file);
 

@@ -188,6 +188,7 @@ static const struct argp argp = {
 
 int main(int argc, char **argv)
 {
+    cli_open_standard_files();
     static struct checklist list;
     struct options options = {.kvm_path = MATRIX_KVM_PATH};
 

@@ -274,6 +274,7 @@ static int show_help(FILE *to, int status)
 
 int main(int argc, char **argv)
 {
+    cli_open_standard_files();
     const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
     if (!command)
         return argc > 1 && strcmp(argv[1], "--help") == 0 ? show_help(stdout, 0)

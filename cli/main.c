@@ -53,6 +53,7 @@ static int become(const char *name, char **argv)
 
 int main(int argc, char **argv)
 {
+    cli_open_standard_files();
     if (argc < 2)
         return print_help(stderr);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)

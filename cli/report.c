@@ -57,6 +57,7 @@ static struct matrix_error *render(bool json)
 
 int main(int argc, char **argv)
 {
+    cli_open_standard_files();
     /* Whole reports are written at once: others may be writing to the same place. */
     static char buffer[1 << 16];
     bool json = false;

@@ -17,7 +17,8 @@ static int exit_status(const struct run_result *result, const struct matrix_outp
 {
     struct matrix_vm_info info;
     matrix_vm_info(result->vm, &info);
-    if (info.state == MATRIX_VM_EXITED)
+    const bool all_written = !matrix_output_failed(output) && !result->output_left;
+    if (info.state == MATRIX_VM_EXITED && all_written)
         return info.status;
     if (info.state == MATRIX_VM_FAULTED)
         return EXIT_GUEST_FAULT;
@@ -64,9 +65,9 @@ static void print_statistics(const struct run_result *result)
     matrix_vm_info(result->vm, &info);
     matrix_core_guest(result->core, 0, &guest);
     matrix_core_statistics(result->core, &loop);
-    fprintf(stderr, "%s: %s of CPU time in %s, %s exits:", info.name,
-            format_duration(cpu, guest.cpu_ns), format_duration(wall, loop.wall_ns),
-            format_count(count, info.exits_total));
+    cli_print_escaped(stderr, info.name);
+    fprintf(stderr, ": %s of CPU time in %s, %s exits:", format_duration(cpu, guest.cpu_ns),
+            format_duration(wall, loop.wall_ns), format_count(count, info.exits_total));
     for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)
         if (info.exits[kind])
             fprintf(stderr, " %s %s", matrix_exit_kind_name(kind),
@@ -87,8 +88,11 @@ static void print_end(const struct run_options *options, const struct run_result
         if (pid)
             waitpid(pid, NULL, 0);
     }
-    if (result->end.end == MATRIX_CORE_DURATION)
-        fprintf(stderr, "matrix run: %s: the time limit was up\n", options->name);
+    if (result->end.end == MATRIX_CORE_DURATION) {
+        fputs("matrix run: ", stderr);
+        cli_print_escaped(stderr, options->name);
+        fputs(": the time limit was up\n", stderr);
+    }
     const int failed = matrix_output_failed(output);
     if (failed && failed != EPIPE)
         cli_fail("matrix run", error_host(failed, "write what %s prints", options->name));
@@ -115,6 +119,8 @@ static struct matrix_error *run(struct run_options *options, struct matrix_kvm *
         error = matrix_core_run(core, &result.end);
     result.core = core;
     if (!error) {
+        /* The core waits for the reader; something is left if it was told not to wait longer. */
+        result.output_left = !matrix_output_flush(output);
         *status = result.exit_status = exit_status(&result, output);
         if (options->json)
             error = run_print_json(options, &result);

@@ -33,6 +33,7 @@ struct run_result {
     const struct matrix_core *core;
     struct matrix_core_result end;
     int exit_status;
+    bool output_left; /* the guest printed more than its reader took */
 };
 
 /* Prints the result, and what was to be translated, as one JSON object on standard output. */

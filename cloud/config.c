@@ -138,6 +138,8 @@ static struct matrix_error *read_guest(const struct document *document, unsigned
     RETURN_IF_ERROR(check_name(document, index));
     if (text->image[0] == '\0')
         return error_usage("name a file, or a guest that comes with Matrix", "image: it is empty");
+    if (text->output && text->output[0] == '\0')
+        return error_usage("name a file, or leave it out", "output: it is empty");
     guest->name = text->name;
     guest->image = text->image;
     guest->output = text->output;
@@ -181,6 +183,9 @@ static struct matrix_error *read_document(const struct document *document,
         RETURN_IF_ERROR(error_prefix(parse_duration(document->slice, &config->slice_ns), "slice"));
     if (document->slice && config->slice_ns < MATRIX_SLICE_MINIMUM_NS)
         return error_usage("use 50us or more; 1ms is the default", "slice: %s is too short",
+                           document->slice);
+    if (config->slice_ns > MATRIX_SLICE_MAXIMUM_NS)
+        return error_usage("use 10s or less; 1ms is the default", "slice: %s is too long",
                            document->slice);
     if (document->duration)
         RETURN_IF_ERROR(

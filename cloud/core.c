@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "vmm/output.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,12 @@ static struct matrix_error *check_options(const struct matrix_core_options *opti
         return error_usage("use 50us or more; 1ms is the default",
                            "a slice of %llu ns is too short to switch in",
                            (unsigned long long)options->slice_ns);
+    if (options->slice_ns > MATRIX_SLICE_MAXIMUM_NS)
+        return error_usage("use 10s or less; 1ms is the default",
+                           "a slice of %llu ns keeps the other guests waiting for too long",
+                           (unsigned long long)options->slice_ns);
+    if (options->tick_ns && !options->tick)
+        return error_usage(NULL, "a tick without a function to call");
     if (options->cpu >= CPU_SETSIZE)
         return error_usage(NULL, "host CPU %d", options->cpu);
     return NULL;
@@ -72,6 +79,8 @@ struct matrix_error *matrix_core_add(struct matrix_core *core, struct matrix_vm 
 {
     if (weight == 0 || weight > MATRIX_WEIGHT_MAX)
         return error_usage("use 1 to 10000", "weight %u of guest %s", weight, vm->name);
+    if (vm->state != MATRIX_VM_ALIVE)
+        return error_usage("make a new one", "guest %s has ended already", vm->name);
     struct guest **guests = realloc(core->guests, (core->guest_count + 1) * sizeof(*core->guests));
     if (guests)
         core->guests = guests;
@@ -85,81 +94,17 @@ struct matrix_error *matrix_core_add(struct matrix_core *core, struct matrix_vm 
     return NULL;
 }
 
-/* --- tasks ------------------------------------------------------------------------------- */
-
-/* Neither policy nor heap can fail here: their room was reserved when the task was adopted. */
-static void drop(struct matrix_error *error)
-{
-    matrix_error_free(error);
-}
-
-void core_make_ready(struct matrix_core *core, struct task *task)
-{
-    if (task->state == TASK_SLEEPING)
-        heap_remove(&core->sleepers, &task->sleeper);
-    if (task->state == TASK_WAITING)
-        core->tasks_waiting--;
-    task->state = TASK_READY;
-    core->tasks_ready++;
-    if (task->guest->ready_count++ == 0)
-        drop(policy_join(core->policy, &task->guest->entity));
-}
-
-static void make_unready(struct matrix_core *core, struct task *task, enum task_state state)
-{
-    task->state = state;
-    core->tasks_ready--;
-    if (--task->guest->ready_count == 0)
-        policy_leave(core->policy, &task->guest->entity);
-    if (state == TASK_SLEEPING)
-        heap_insert_reserved(&core->sleepers, &task->sleeper);
-    if (state == TASK_WAITING)
-        core->tasks_waiting++;
-}
-
-/* Takes on virtual CPUs that the guest has and the loop does not know yet. */
-static struct matrix_error *adopt_tasks(struct matrix_core *core, struct guest *guest)
-{
-    while (guest->task_count < guest->vm->vcpu_count) {
-        struct vcpu *vcpu = guest->vm->vcpus[guest->task_count];
-        RETURN_IF_ERROR(vcpu_set_signal_mask(vcpu, &core->preempt.inside_run));
-        core->tasks_adopted++;
-        RETURN_IF_ERROR(heap_reserve(&core->sleepers, core->tasks_adopted));
-        RETURN_IF_ERROR(policy_reserve(core->policy, core->guest_count));
-        struct task *task = &guest->tasks[guest->task_count++];
-        *task = (struct task){.guest = guest, .vcpu = vcpu, .state = TASK_STOPPED};
-        core_make_ready(core, task);
-    }
-    return NULL;
-}
-
-static void end_guest(struct matrix_core *core, struct guest *guest, enum matrix_vm_state state)
-{
-    vm_end(guest->vm, state, 0);
-    for (unsigned i = 0; i < guest->task_count; i++) {
-        struct task *task = &guest->tasks[i];
-        if (task->state == TASK_SLEEPING || task->state == TASK_WAITING)
-            core_make_ready(core, task);
-        if (task->state == TASK_READY)
-            make_unready(core, task, TASK_STOPPED);
-    }
-    core->guests_alive--;
-}
-
-/* The next virtual CPU of a guest, in turn. */
-static struct task *next_task(struct guest *guest)
-{
-    do
-        guest->turn = (guest->turn + 1) % guest->task_count;
-    while (guest->tasks[guest->turn].state != TASK_READY);
-    return &guest->tasks[guest->turn];
-}
-
 /* --- time -------------------------------------------------------------------------------- */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* A time so far off that it wraps around never comes. */
+static uint64_t after(uint64_t start, uint64_t duration)
+{
+    return duration > UINT64_MAX - start ? UINT64_MAX : start + duration;
 }
 
 uint64_t core_next_event(const struct matrix_core *core)
@@ -192,12 +137,12 @@ static void handle_events(struct matrix_core *core, uint64_t now)
         struct task *task = HEAP_ENTRY(node, struct task, sleeper);
         if (task->vcpu->wake_ns > now)
             break;
-        core_make_ready(core, task);
+        task_make_ready(core, task);
     }
     if (core->next_poll_ns && now >= core->next_poll_ns)
         core_poll(core, now);
     if (core->next_tick_ns && now >= core->next_tick_ns) {
-        core->next_tick_ns = now + core->options.tick_ns;
+        core->next_tick_ns = after(now, core->options.tick_ns);
         core->options.tick(core, core->options.context);
     }
     if (core->end_ns && now >= core->end_ns) {
@@ -226,6 +171,18 @@ static void come_on(struct matrix_core *core, struct task *task, uint64_t now)
     core->left = LEFT_BY_EVENT;
 }
 
+/* Something that the guest printed waits for its reader, and nobody looks after it yet. */
+static bool is_to_be_flushed(const struct matrix_core *core, const struct matrix_vm *vm)
+{
+    return !core->next_poll_ns && vm->console.output && output_waiting(vm->console.output);
+}
+
+static void look_after_soon(struct matrix_core *core)
+{
+    core->next_poll_ns =
+        earlier(core->next_poll_ns, clock_now_ns(CLOCK_MONOTONIC) + POLL_INTERVAL_NS);
+}
+
 /* What becomes of the task after it left the guest with the given outcome. */
 static void settle(struct matrix_core *core, struct task *task, enum vcpu_outcome outcome)
 {
@@ -233,35 +190,35 @@ static void settle(struct matrix_core *core, struct task *task, enum vcpu_outcom
     switch (outcome) {
     case VCPU_HANDLED:
         core->left = LEFT_BY_IO;
+        if (is_to_be_flushed(core, guest->vm))
+            look_after_soon(core);
         break;
     case VCPU_INTERRUPTED:
         break;
     case VCPU_YIELDED:
         core->left = LEFT_BY_IO;
-        /* Coming back gives up what it is owed: others that are owed something go first. */
-        policy_leave(core->policy, &guest->entity);
-        drop(policy_join(core->policy, &guest->entity));
+        guest_yield(core, guest);
         break;
     case VCPU_SLEEPING:
         core->left = LEFT_BY_IO;
-        make_unready(core, task, TASK_SLEEPING);
+        task_make_unready(core, task, TASK_SLEEPING);
         break;
     case VCPU_WAITS_INPUT:
     case VCPU_WAITS_OUTPUT:
         core->left = LEFT_BY_IO;
-        make_unready(core, task, TASK_WAITING);
+        task_make_unready(core, task, TASK_WAITING);
         task->waits_for_input = outcome == VCPU_WAITS_INPUT;
         core->next_poll_ns =
             earlier(core->next_poll_ns, clock_now_ns(CLOCK_MONOTONIC) + POLL_INTERVAL_NS);
         break;
     case VCPU_STOPPED:
-        make_unready(core, task, TASK_STOPPED);
+        task_make_unready(core, task, TASK_STOPPED);
         break;
     case VCPU_OUTPUT_LOST:
-        end_guest(core, guest, MATRIX_VM_STOPPED);
+        guest_end(core, guest, MATRIX_VM_STOPPED);
         break;
     case VCPU_VM_ENDED:
-        end_guest(core, guest, guest->vm->state);
+        guest_end(core, guest, guest->vm->state);
         break;
     }
 }
@@ -273,15 +230,19 @@ static void settle(struct matrix_core *core, struct task *task, enum vcpu_outcom
  */
 static bool is_to_decide(struct matrix_core *core)
 {
+    /* In this order: a timer that goes off after the first line interrupts the next KVM_RUN. */
+    preempt_drain(&core->preempt);
     const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
     const uint64_t event = core_next_event(core);
-    preempt_drain(&core->preempt, now);
     if (core->slice_end_ns && now >= core->slice_end_ns) {
-        delays_add(&core->delays, now - core->slice_end_ns);
         core->left = LEFT_BY_SLICE_END;
         return true;
     }
-    return (event && now >= event) || core->preempt.stop_signal;
+    if ((event && now >= event) || core->preempt.stop_signal)
+        return true;
+    /* The timer that has gone off may have been for an event that was handled meanwhile. */
+    preempt_arm(&core->preempt, earlier(core->slice_end_ns, event), now);
+    return false;
 }
 
 /* Lets the current task run until something is to be decided. */
@@ -293,7 +254,7 @@ static enum vcpu_outcome run_task(struct matrix_core *core, struct task *task)
         /* With nobody else to run there is nothing to decide after an exit that was handled:
          * straight back in, with no clock and no timer touched. This is the hot path. */
         if (outcome == VCPU_HANDLED && core->tasks_ready == 1 &&
-            guest->task_count == guest->vm->vcpu_count)
+            guest->task_count == guest->vm->vcpu_count && !is_to_be_flushed(core, guest->vm))
             continue;
         if (outcome == VCPU_INTERRUPTED && !is_to_decide(core))
             continue;
@@ -301,12 +262,17 @@ static enum vcpu_outcome run_task(struct matrix_core *core, struct task *task)
     }
 }
 
-static struct matrix_error *run_loop(struct matrix_core *core)
+static void run_loop(struct matrix_core *core)
 {
     core->cpu_mark_ns = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
     while (!core->stop && core->guests_alive) {
         const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
         const uint64_t event = core_next_event(core);
+        /* Whatever it was that the guest left by: from here on another can come on. */
+        if (core->slice_end_ns && now >= core->slice_end_ns) {
+            delays_add(&core->delays, now - core->slice_end_ns);
+            core->slice_end_ns = 0;
+        }
         if (event && now >= event)
             handle_events(core, now);
         struct policy_entity *entity = core->stop ? NULL : policy_pick(core->policy);
@@ -323,14 +289,14 @@ static struct matrix_error *run_loop(struct matrix_core *core)
             bool goes_on = task && task->guest == guest && task->state == TASK_READY &&
                            core->left == LEFT_BY_IO && core->slice_end_ns > now;
             if (!goes_on)
-                come_on(core, task = next_task(guest), now);
+                come_on(core, task = guest_next_task(guest), now);
             account(core, NULL);
             guest->vm->came_on_cpu_ns = core->cpu_mark_ns;
             enum vcpu_outcome outcome = run_task(core, task);
             account(core, task);
             settle(core, task, outcome);
             if (guest->task_count < guest->vm->vcpu_count)
-                RETURN_IF_ERROR(adopt_tasks(core, guest));
+                guest_adopt_or_end(core, guest);
         }
         if (core->preempt.stop_signal) {
             core->result.end = MATRIX_CORE_SIGNAL;
@@ -338,7 +304,6 @@ static struct matrix_error *run_loop(struct matrix_core *core)
             core->stop = true;
         }
     }
-    return NULL;
 }
 
 static struct matrix_error *pin(struct matrix_core *core)
@@ -359,26 +324,30 @@ static struct matrix_error *pin(struct matrix_core *core)
 static struct matrix_error *begin(struct matrix_core *core)
 {
     core->begin_ns = clock_now_ns(CLOCK_MONOTONIC);
-    core->end_ns = core->options.duration_ns ? core->begin_ns + core->options.duration_ns : 0;
-    core->next_tick_ns = core->options.tick_ns ? core->begin_ns + core->options.tick_ns : 0;
+    core->end_ns = core->options.duration_ns ? after(core->begin_ns, core->options.duration_ns) : 0;
+    core->next_tick_ns = core->options.tick_ns ? after(core->begin_ns, core->options.tick_ns) : 0;
     core->guests_alive = core->guest_count;
     core->result = (struct matrix_core_result){.end = MATRIX_CORE_ALL_ENDED};
     for (size_t i = 0; i < core->guest_count; i++)
-        RETURN_IF_ERROR(adopt_tasks(core, core->guests[i]));
+        RETURN_IF_ERROR(guest_adopt_tasks(core, core->guests[i]));
     return NULL;
 }
 
 struct matrix_error *matrix_core_run(struct matrix_core *core, struct matrix_core_result *result)
 {
+    if (core->begin_ns)
+        return error_usage("make another core", "a core runs once");
     RETURN_IF_ERROR(pin(core));
     struct matrix_error *error = preempt_begin(&core->preempt);
     if (!error)
         error = begin(core);
     if (!error)
-        error = run_loop(core);
+        run_loop(core);
+    if (!error && !core->stop)
+        core_drain(core);
     for (size_t i = 0; i < core->guest_count; i++)
         if (core->guests[i]->vm->state == MATRIX_VM_ALIVE)
-            end_guest(core, core->guests[i], MATRIX_VM_STOPPED);
+            guest_end(core, core->guests[i], MATRIX_VM_STOPPED);
     core->finished_ns = clock_now_ns(CLOCK_MONOTONIC);
     preempt_end(&core->preempt);
     sched_setaffinity(0, sizeof(core->cpus_before), &core->cpus_before);

@@ -49,7 +49,7 @@ struct matrix_core {
     struct heap sleepers; /* by vcpu->wake_ns */
     struct guest **guests;
     size_t guest_count, guests_alive;
-    size_t tasks_ready, tasks_waiting, tasks_adopted;
+    size_t tasks_ready, tasks_adopted;
     cpu_set_t cpus_before; /* the thread's affinity, restored at the end */
 
     struct task *current;  /* who is on the core */
@@ -76,7 +76,26 @@ void core_idle(struct matrix_core *core);
 /* idle.c: lets every waiting task try again what it waits for, and flushes outputs. */
 void core_poll(struct matrix_core *core, uint64_t now_ns);
 
-/* core.c: the task can run again. */
-void core_make_ready(struct matrix_core *core, struct task *task);
+/* idle.c: no guest is left; waits until readers have taken what was printed without loss, the time
+ * is up, or a signal asks for the end. */
+void core_drain(struct matrix_core *core);
+
+/* task.c: the task can run again; or it cannot, for the given reason. */
+void task_make_ready(struct matrix_core *core, struct task *task);
+void task_make_unready(struct matrix_core *core, struct task *task, enum task_state state);
+
+/* task.c: takes on virtual CPUs that the guest has and the loop does not know yet. The second is for
+ * while guests run: what the host refuses one guest ends that guest, and not the others. */
+struct matrix_error *guest_adopt_tasks(struct matrix_core *core, struct guest *guest);
+void guest_adopt_or_end(struct matrix_core *core, struct guest *guest);
+
+/* task.c: the guest has ended, or is ended, in the given way. */
+void guest_end(struct matrix_core *core, struct guest *guest, enum matrix_vm_state state);
+
+/* task.c: the guest lets others go first. */
+void guest_yield(struct matrix_core *core, struct guest *guest);
+
+/* task.c: the next virtual CPU of a guest that can run, in turn. */
+struct task *guest_next_task(struct guest *guest);
 
 #endif

@@ -9,6 +9,8 @@
 /* At most so many descriptors are watched while idle; the others are looked at every interval. */
 #define WATCHED_MAX 64
 
+#define BLIND_WAIT_NS 100000000ULL
+
 static bool has_output_waiting(const struct matrix_core *core)
 {
     for (size_t i = 0; i < core->guest_count; i++) {
@@ -24,11 +26,11 @@ void core_poll(struct matrix_core *core, uint64_t now_ns)
     for (size_t i = 0; i < core->guest_count; i++) {
         struct guest *guest = core->guests[i];
         if (guest->vm->console.output)
-            output_flush(guest->vm->console.output);
+            matrix_output_flush(guest->vm->console.output);
         /* Trying again costs less than knowing; who cannot go on comes back here. */
         for (unsigned task = 0; task < guest->task_count; task++)
             if (guest->tasks[task].state == TASK_WAITING)
-                core_make_ready(core, &guest->tasks[task]);
+                task_make_ready(core, &guest->tasks[task]);
     }
     core->next_poll_ns = has_output_waiting(core) ? now_ns + POLL_INTERVAL_NS : 0;
 }
@@ -58,6 +60,30 @@ static nfds_t watched(struct matrix_core *core, struct pollfd fds[WATCHED_MAX])
     return count;
 }
 
+static bool is_draining(const struct matrix_core *core)
+{
+    for (size_t i = 0; i < core->guest_count; i++) {
+        const struct console *console = &core->guests[i]->vm->console;
+        if (console->output && !console->lossy && output_waiting(console->output))
+            return true;
+    }
+    return false;
+}
+
+void core_drain(struct matrix_core *core)
+{
+    while (is_draining(core) && !core->preempt.stop_signal) {
+        core->next_tick_ns = 0;
+        core_idle(core);
+        if (core->end_ns && clock_now_ns(CLOCK_MONOTONIC) >= core->end_ns)
+            return;
+    }
+    if (core->preempt.stop_signal) {
+        core->result.end = MATRIX_CORE_SIGNAL;
+        core->result.signal = core->preempt.stop_signal;
+    }
+}
+
 void core_idle(struct matrix_core *core)
 {
     struct pollfd fds[WATCHED_MAX];
@@ -66,8 +92,12 @@ void core_idle(struct matrix_core *core)
     /* With descriptors watched, the interval is only for those that found no room. */
     const nfds_t count = watched(core, fds);
     core->next_poll_ns = count + 2 > WATCHED_MAX ? start + POLL_INTERVAL_NS : 0;
+    core->slice_end_ns = 0;
 
-    const uint64_t event = core_next_event(core);
+    uint64_t event = core_next_event(core);
+    /* Without a descriptor (there are too many) signals must be looked for. */
+    if (fds[0].fd < 0 && (event == 0 || event > start + BLIND_WAIT_NS))
+        event = start + BLIND_WAIT_NS;
     const uint64_t wait_ns = event > start ? event - start : 0;
     const struct timespec limit = {.tv_sec = (time_t)(wait_ns / 1000000000),
                                    .tv_nsec = (long)(wait_ns % 1000000000)};
@@ -77,7 +107,7 @@ void core_idle(struct matrix_core *core)
 
     const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
     core->idle_wall_ns += now - start;
-    preempt_drain(&core->preempt, now);
+    preempt_drain(&core->preempt);
     if (count > 1)
         core_poll(core, now);
 }

@@ -2,6 +2,7 @@
 /* The timer and the signals that take the core back from a guest. */
 #include "cloud/preempt.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include <errno.h>
 #include <string.h>
@@ -57,7 +58,7 @@ void preempt_end(struct preempt *preempt)
         return;
     timer_delete(preempt->timer);
     preempt->has_timer = false;
-    preempt_drain(preempt, UINT64_MAX);
+    preempt_drain(preempt);
     if (preempt->signal_fd >= 0)
         close(preempt->signal_fd);
     sigprocmask(SIG_SETMASK, &preempt->before, NULL);
@@ -70,7 +71,7 @@ void preempt_arm(struct preempt *preempt, uint64_t deadline_ns, uint64_t now_ns)
     /* The timer went off unnoticed, while the loop was at work: its signal is not for what runs
      * next. */
     if (preempt->armed_ns && now_ns >= preempt->armed_ns)
-        preempt_drain(preempt, now_ns);
+        preempt_drain(preempt);
 
     struct itimerspec when = {
         .it_value = {.tv_sec = (time_t)(deadline_ns / 1000000000),
@@ -80,7 +81,7 @@ void preempt_arm(struct preempt *preempt, uint64_t deadline_ns, uint64_t now_ns)
     preempt->armed_ns = deadline_ns;
 }
 
-void preempt_drain(struct preempt *preempt, uint64_t now_ns)
+void preempt_drain(struct preempt *preempt)
 {
     const struct timespec at_once = {0};
     for (;;) {
@@ -95,7 +96,9 @@ void preempt_drain(struct preempt *preempt, uint64_t now_ns)
             continue;
         }
         preempt->timer_signals++;
-        if (preempt->armed_ns == 0 || now_ns < preempt->armed_ns)
+        /* The time is asked for now: the timer may have gone off since the caller last looked, and
+         * taken for an old one its signal would be lost. */
+        if (preempt->armed_ns == 0 || clock_now_ns(CLOCK_MONOTONIC) < preempt->armed_ns)
             preempt->stale_signals++;
         else
             preempt->armed_ns = 0; /* one-shot: it has to be set again */

@@ -36,7 +36,7 @@ void preempt_end(struct preempt *preempt);
 void preempt_arm(struct preempt *preempt, uint64_t deadline_ns, uint64_t now_ns);
 
 /* Consumes what is pending. */
-void preempt_drain(struct preempt *preempt, uint64_t now_ns);
+void preempt_drain(struct preempt *preempt);
 
 /* A descriptor to poll while no guest can run; negative if there is none. */
 int preempt_fd(struct preempt *preempt);

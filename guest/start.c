@@ -5,6 +5,9 @@
  */
 #include <matrix/guest/sdk.h>
 
+/* Whoever has no use for the arguments may leave them out: they come in registers. */
+int main(int argc, char **argv, char **envp);
+
 const struct matrix_start *matrix_start_page;
 
 /* The linker's default entry point. */

@@ -19,8 +19,18 @@ void console_init(struct console *console, const struct matrix_vm_options *optio
     console->credit = options->output_rate;
     console->credit_ns = 0;
     console->dropped_lines = console->dropped_bytes = 0;
+    console->ticket = (struct output_ticket){0};
+    if (console->output)
+        output_join(console->output);
     console->length = 0;
     console->utf8_lead = console->utf8_left = 0;
+}
+
+void console_destroy(struct console *console)
+{
+    if (console->output)
+        output_leave(console->output);
+    console->output = NULL;
 }
 
 /* Pays for bytes from the guest's allowance (a token bucket of one second); false: too poor. */
@@ -59,8 +69,9 @@ static bool emit(struct console *console, bool end_of_line)
     if (end_of_line)
         text[length++] = '\n';
 
-    bool taken =
-        console->lossy && !pay(console, length) ? false : output_put(console->output, text, length);
+    bool taken = console->lossy && !pay(console, length)
+                     ? false
+                     : output_put(console->output, &console->ticket, text, length);
     if (!taken && !console->lossy)
         return false;
     if (!taken) {

@@ -16,6 +16,7 @@
 struct console {
     struct matrix_output *output; /* NULL: output is thrown away */
     const char *tag;              /* NULL: none, and unfinished lines may be shown */
+    struct output_ticket ticket;
     bool lossy, escape;
     uint64_t rate;      /* bytes per second; 0: no limit */
     uint64_t credit;    /* bytes that may be written now; at most one second's worth */
@@ -38,6 +39,9 @@ size_t console_write(struct console *console, const char *text, size_t bytes);
 
 /* Shows an unfinished line, such as a prompt, where that cannot mix with others' lines. */
 void console_show_partial(struct console *console);
+
+/* Gives its part of the output back. */
+void console_destroy(struct console *console);
 
 /* The guest has ended: its last line is finished, whether the guest did so or not. */
 void console_finish(struct console *console);

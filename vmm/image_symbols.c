@@ -8,7 +8,8 @@
 #include <elf.h>
 #include <string.h>
 
-#define TABLE_BYTES_MAX (64ULL << 20)
+/* Enough for any guest; more would keep the neighbours waiting while a name is looked for. */
+#define TABLE_BYTES_MAX (4ULL << 20)
 
 struct image_symbols {
     Elf64_Sym *entries;

@@ -5,20 +5,58 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LAST_FLUSH_NS 1000000000ULL
 
+/* How to write to the descriptor without ever waiting for its reader. */
+enum output_way {
+    OUTPUT_AT_ONCE, /* it does not block: a file, or a description of our own with O_NONBLOCK */
+    OUTPUT_SEND,    /* a socket: MSG_DONTWAIT */
+    OUTPUT_POLL,    /* poll first, and then no more than PIPE_BUF, which a pipe then takes */
+};
+
 struct matrix_output {
-    int fd;
+    int fd;       /* the caller's */
+    int write_fd; /* what is written to: fd, or our own description of the same file */
+    enum output_way way;
     int failed;        /* errno of the write that failed; everything after is thrown away */
+    unsigned sharers;  /* consoles that print here */
+    uint64_t written;  /* bytes in all */
     size_t start, end; /* what waits is queue[start, end) */
     char queue[OUTPUT_QUEUE_BYTES];
 };
+
+/*
+ * O_NONBLOCK on the caller's descriptor would be seen by every process that shares it (the user's
+ * shell), so a terminal or pipe is opened once more: flags belong to the open file description.
+ */
+static void choose_way(struct matrix_output *output)
+{
+    struct stat status;
+    char path[32];
+    const int flags = fcntl(output->fd, F_GETFL);
+    if (fstat(output->fd, &status) < 0 || S_ISREG(status.st_mode) || flags & O_NONBLOCK) {
+        output->way = OUTPUT_AT_ONCE;
+        return;
+    }
+    if (S_ISSOCK(status.st_mode)) {
+        output->way = OUTPUT_SEND;
+        return;
+    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", output->fd);
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    output->way = fd < 0 ? OUTPUT_POLL : OUTPUT_AT_ONCE;
+    output->write_fd = fd < 0 ? output->fd : fd;
+}
 
 struct matrix_error *matrix_output_create(int fd, struct matrix_output **result)
 {
@@ -26,9 +64,12 @@ struct matrix_error *matrix_output_create(int fd, struct matrix_output **result)
     *result = output;
     if (!output)
         return error_host(ENOMEM, "make an output");
-    output->fd = fd;
+    output->fd = output->write_fd = fd;
     output->failed = 0;
+    output->sharers = 0;
+    output->written = 0;
     output->start = output->end = 0;
+    choose_way(output);
     return NULL;
 }
 
@@ -37,10 +78,12 @@ void matrix_output_destroy(struct matrix_output *output)
     if (!output)
         return;
     const uint64_t limit = clock_now_ns(CLOCK_MONOTONIC) + LAST_FLUSH_NS;
-    while (!output_flush(output) && clock_now_ns(CLOCK_MONOTONIC) < limit) {
-        struct pollfd ready = {.fd = output->fd, .events = POLLOUT};
+    while (!matrix_output_flush(output) && clock_now_ns(CLOCK_MONOTONIC) < limit) {
+        struct pollfd ready = {.fd = output->write_fd, .events = POLLOUT};
         poll(&ready, 1, 10);
     }
+    if (output->write_fd != output->fd)
+        close(output->write_fd);
     free(output);
 }
 
@@ -51,7 +94,7 @@ int matrix_output_failed(const struct matrix_output *output)
 
 int output_fd(const struct matrix_output *output)
 {
-    return output->fd;
+    return output->write_fd;
 }
 
 bool output_waiting(const struct matrix_output *output)
@@ -59,27 +102,27 @@ bool output_waiting(const struct matrix_output *output)
     return output->start < output->end;
 }
 
-/*
- * Writes without blocking although the descriptor may be a blocking one: O_NONBLOCK would be
- * seen by every process that shares it (the user's shell). A pipe that polls writable takes
- * PIPE_BUF bytes at once; files always poll writable.
- */
-static ssize_t write_some(int fd, const char *text, size_t bytes)
+static ssize_t write_some(const struct matrix_output *output, const char *text, size_t bytes)
 {
-    struct pollfd ready = {.fd = fd, .events = POLLOUT};
+    if (output->way == OUTPUT_AT_ONCE)
+        return write(output->write_fd, text, bytes);
+    if (output->way == OUTPUT_SEND)
+        return send(output->write_fd, text, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    struct pollfd ready = {.fd = output->write_fd, .events = POLLOUT};
     int polled = poll(&ready, 1, 0);
     if (polled == 0 || (polled < 0 && errno == EINTR)) {
         errno = EAGAIN;
         return -1;
     }
-    return write(fd, text, bytes < PIPE_BUF ? bytes : PIPE_BUF);
+    return write(output->write_fd, text, bytes < PIPE_BUF ? bytes : PIPE_BUF);
 }
 
-bool output_flush(struct matrix_output *output)
+bool matrix_output_flush(struct matrix_output *output)
 {
     while (output->start < output->end) {
         ssize_t written =
-            write_some(output->fd, output->queue + output->start, output->end - output->start);
+            write_some(output, output->queue + output->start, output->end - output->start);
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0 && errno == EAGAIN)
@@ -90,12 +133,41 @@ bool output_flush(struct matrix_output *output)
             break;
         }
         output->start += (size_t)written;
+        output->written += (uint64_t)written;
     }
     output->start = output->end = 0;
     return true;
 }
 
-bool output_put(struct matrix_output *output, const char *text, size_t bytes)
+void output_join(struct matrix_output *output)
+{
+    output->sharers++;
+}
+
+void output_leave(struct matrix_output *output)
+{
+    output->sharers--;
+}
+
+bool output_put(struct matrix_output *output, struct output_ticket *ticket, const char *text,
+                size_t bytes)
+{
+    if (output->sharers > 1) {
+        const size_t part = OUTPUT_QUEUE_BYTES / output->sharers;
+        if (output->written >= ticket->queued_until)
+            ticket->queued = 0;
+        /* At least one piece, however many there are. */
+        if (ticket->queued && ticket->queued + bytes > part)
+            return false;
+    }
+    if (!matrix_output_write(output, text, bytes))
+        return false;
+    ticket->queued += bytes;
+    ticket->queued_until = output->written + (output->end - output->start);
+    return true;
+}
+
+bool matrix_output_write(struct matrix_output *output, const char *text, size_t bytes)
 {
     if (output->failed)
         return true;
@@ -108,6 +180,6 @@ bool output_put(struct matrix_output *output, const char *text, size_t bytes)
     }
     memcpy(output->queue + output->end, text, bytes);
     output->end += bytes;
-    output_flush(output);
+    matrix_output_flush(output);
     return true;
 }

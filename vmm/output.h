@@ -14,11 +14,21 @@
 /* Room for many lines; a console's longest piece (console.h) must fit. */
 #define OUTPUT_QUEUE_BYTES 65536
 
-/* Takes all of text, or (false) nothing because too much is waiting. */
-bool output_put(struct matrix_output *output, const char *text, size_t bytes);
+/*
+ * Consoles that share an output each get their part of its queue, so that one that floods leaves
+ * room for the others. A ticket is one console's; zero it, then join once.
+ */
+struct output_ticket {
+    size_t queued;         /* bytes that it has put since its part was last empty */
+    uint64_t queued_until; /* when so much has been written, its part is empty */
+};
 
-/* Writes as much as the reader takes without waiting; true if nothing is left waiting. */
-bool output_flush(struct matrix_output *output);
+void output_join(struct matrix_output *output);
+void output_leave(struct matrix_output *output);
+
+/* As matrix_output_write, within the part that belongs to ticket. */
+bool output_put(struct matrix_output *output, struct output_ticket *ticket, const char *text,
+                size_t bytes);
 
 /* For poll(): the descriptor, and whether anything waits for POLLOUT. */
 int output_fd(const struct matrix_output *output);

@@ -29,7 +29,8 @@ static struct matrix_error *create_kvm_vm(struct matrix_vm *vm)
     while (vm->fd < 0 && errno == EINTR);
     if (vm->fd >= 0)
         return NULL;
-    return error_new(MATRIX_ERROR_KVM, errno,
+    const bool is_limit = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    return error_new(is_limit ? MATRIX_ERROR_HOST : MATRIX_ERROR_KVM, errno,
                      errno == EBUSY    ? "another hypervisor holds the processor: stop it"
                      : errno == EMFILE ? "raise the limit of open files (ulimit -n)"
                                        : NULL,
@@ -111,6 +112,7 @@ void matrix_vm_destroy(struct matrix_vm *vm)
         vcpu_destroy(vm->vcpus[i]);
     if (vm->fd >= 0)
         close(vm->fd);
+    console_destroy(&vm->console);
     memory_destroy(&vm->memory);
     image_close(&vm->image);
     free(vm->report);

@@ -18,13 +18,14 @@ extern "C" {
 
 #define MATRIX_SLICE_DEFAULT_NS 1000000ULL
 #define MATRIX_SLICE_MINIMUM_NS 50000ULL
+#define MATRIX_SLICE_MAXIMUM_NS 10000000000ULL
 #define MATRIX_WEIGHT_MAX       10000
 
 struct matrix_core;
 
 struct matrix_core_options {
     int cpu;              /* the host CPU to be pinned to; negative: wherever the host likes */
-    uint64_t slice_ns;    /* 0: MATRIX_SLICE_DEFAULT_NS */
+    uint64_t slice_ns;    /* MATRIX_SLICE_MINIMUM_NS to _MAXIMUM_NS; 0: MATRIX_SLICE_DEFAULT_NS */
     uint64_t duration_ns; /* wall time after which the run ends; 0: no limit */
     uint64_t tick_ns;     /* wall time between calls of tick; 0: never */
     void (*tick)(struct matrix_core *core, void *context);
@@ -37,7 +38,7 @@ matrix_core_create(const struct matrix_core_options *options, struct matrix_core
 /* Guests that were added are not destroyed with it. NULL is allowed. */
 MATRIX_API void matrix_core_destroy(struct matrix_core *core);
 
-/* Puts a guest under contract: weight is 1 to MATRIX_WEIGHT_MAX. */
+/* Puts a guest under contract, which must not have ended yet: weight is 1 to MATRIX_WEIGHT_MAX. */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_core_add(struct matrix_core *core, struct matrix_vm *vm, unsigned weight);
 
@@ -54,7 +55,8 @@ struct matrix_core_result {
 
 /*
  * Runs the guests until the last has ended, the duration is over, or a signal asks for the end.
- * Guests that are still alive then are stopped. A guest's fault is not an error here: it ends
+ * Guests that are still alive then are stopped. What was printed without loss is waited for. A core
+ * runs once. A guest's fault is not an error here: it ends
  * that guest alone.
  */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_run(struct matrix_core *core,

@@ -46,6 +46,13 @@ MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_output_create(int fd,
 /* Writes out what is left, for at most a second, and frees it. NULL is allowed. */
 MATRIX_API void matrix_output_destroy(struct matrix_output *output);
 
+/* Puts text in the queue and writes what the reader takes at once: all of it, or (false) nothing
+ * because too much is waiting already. For what the caller itself has to say on the same terminal. */
+MATRIX_API bool matrix_output_write(struct matrix_output *output, const char *text, size_t bytes);
+
+/* Writes what the reader takes at once; true if nothing is left waiting. */
+MATRIX_API bool matrix_output_flush(struct matrix_output *output);
+
 /* The reader is gone (EPIPE), or writing failed (a full disk): errno, 0 while all is well. */
 MATRIX_API int matrix_output_failed(const struct matrix_output *output);
 

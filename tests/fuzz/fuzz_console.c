@@ -118,7 +118,7 @@ static void step(struct world *world, struct fuzz_input *input)
         console_show_partial(&source->console);
         break;
     case 2:
-        output_flush(world->output);
+        matrix_output_flush(world->output);
         break;
     case 3:
         /* The reader goes away, now and then. */
@@ -196,7 +196,7 @@ static void finish(struct world *world)
             model_end_line(source);
     }
     const bool lost = world->reader < 0;
-    while (!lost && !output_flush(world->output))
+    while (!lost && !matrix_output_flush(world->output))
         read_some(world, OUTPUT_MAX);
     const bool failed = matrix_output_failed(world->output) != 0;
     FUZZ_CHECK(lost || !failed, "writing failed with a reader there");

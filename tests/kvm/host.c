@@ -132,7 +132,8 @@ struct matrix_vm_info test_guest_info(const struct test_guest *guest)
 
 void assert_exits(struct test_guest guest, int status)
 {
-    test_guest_run(&guest);
+    if (test_guest_info(&guest).state == MATRIX_VM_ALIVE)
+        test_guest_run(&guest);
     struct matrix_vm_info info = test_guest_info(&guest);
     if (info.state != MATRIX_VM_EXITED || info.status != status)
         fail_msg("%s: %s with status %d, not exited with %d; it printed:\n%s", info.name,

@@ -16,8 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The guest supplies it. Its result is the guest's exit status. */
-int main(int argc, char **argv, char **envp);
+/* The guest supplies main(), with or without its arguments (argc, argv, envp). Its result is the
+ * guest's exit status. */
 
 /* --- the hypercall itself -------------------------------------------------------------------- */
 
