@@ -90,7 +90,7 @@ static struct matrix_error *create_guests(struct cloud *cloud, const char *file)
         cloud->guests[i].output_fd = -1;
     const char *directory = dirname(copy);
     for (unsigned i = 0; i < cloud->config.guest_count; i++)
-        RETURN_IF_ERROR(error_prefix(create_guest(cloud, i, directory), "guest %s",
+        RETURN_IF_ERROR(error_prefix(create_guest(cloud, i, directory), "%s: guest %s", file,
                                      cloud->config.guests[i].name));
     return NULL;
 }

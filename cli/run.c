@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 
 /* How the run ended, as an exit status; the table in the manual. */
@@ -31,7 +32,7 @@ static int exit_status(const struct run_result *result, const struct matrix_outp
     return EXIT_HOST;
 }
 
-static void print_translations(const struct run_options *options, struct matrix_vm *vm)
+static void print_translations(FILE *file, const struct run_options *options, struct matrix_vm *vm)
 {
     for (unsigned i = 0; i < options->translate_count; i++) {
         struct matrix_translation t;
@@ -43,20 +44,20 @@ static void print_translations(const struct run_options *options, struct matrix_
         char size[FORMAT_BYTES];
         uint64_t offset;
         const char *symbol = matrix_vm_symbol(vm, t.gva, &offset);
-        fprintf(stderr, "gva %#" PRIx64, t.gva);
+        fprintf(file, "gva %#" PRIx64, t.gva);
         if (!t.mapped)
-            fputs(" is not mapped", stderr);
+            fputs(" is not mapped", file);
         else
-            fprintf(stderr, " -> gpa %#" PRIx64 " -> hva %#" PRIx64 "  page %s  %c%c%c", t.gpa,
-                    t.hva, format_size(size, t.page_bytes), t.readable ? 'r' : '-',
-                    t.writable ? 'w' : '-', t.executable ? 'x' : '-');
+            fprintf(file, " -> gpa %#" PRIx64 " -> hva %#" PRIx64 "  page %s  %c%c%c", t.gpa, t.hva,
+                    format_size(size, t.page_bytes), t.readable ? 'r' : '-', t.writable ? 'w' : '-',
+                    t.executable ? 'x' : '-');
         if (symbol)
-            fprintf(stderr, "  %s+%#" PRIx64, symbol, offset);
-        fputs(t.agree ? "\n" : "  (KVM_TRANSLATE DISAGREES)\n", stderr);
+            fprintf(file, "  %s+%#" PRIx64, symbol, offset);
+        fputs(t.agree ? "\n" : "  (KVM_TRANSLATE DISAGREES)\n", file);
     }
 }
 
-static void print_statistics(const struct run_result *result)
+static void print_statistics(FILE *file, const struct run_result *result)
 {
     struct matrix_vm_info info;
     struct matrix_core_guest guest;
@@ -65,40 +66,58 @@ static void print_statistics(const struct run_result *result)
     matrix_vm_info(result->vm, &info);
     matrix_core_guest(result->core, 0, &guest);
     matrix_core_statistics(result->core, &loop);
-    cli_print_escaped(stderr, info.name);
-    fprintf(stderr, ": %s of CPU time in %s, %s exits:", format_duration(cpu, guest.cpu_ns),
+    cli_print_escaped(file, info.name);
+    fprintf(file, ": %s of CPU time in %s, %s exits:", format_duration(cpu, guest.cpu_ns),
             format_duration(wall, loop.wall_ns), format_count(count, info.exits_total));
     for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)
         if (info.exits[kind])
-            fprintf(stderr, " %s %s", matrix_exit_kind_name(kind),
+            fprintf(file, " %s %s", matrix_exit_kind_name(kind),
                     format_count(count, info.exits[kind]));
-    fputc('\n', stderr);
+    fputc('\n', file);
+}
+
+static void print_report(const struct matrix_report *report)
+{
+    pid_t pid = 0;
+    struct matrix_error *error = matrix_report_print(report, STDERR_FILENO, false, &pid);
+    if (error)
+        cli_fail("matrix run", error);
+    if (pid)
+        waitpid(pid, NULL, 0);
 }
 
 /* What there is to say for people: nothing if all went well. */
-static void print_end(const struct run_options *options, const struct run_result *result,
-                      const struct matrix_output *output)
+static void print_end(FILE *file, const struct run_options *options,
+                      const struct run_result *result, int failed)
 {
-    const struct matrix_report *report = matrix_vm_report(result->vm);
-    if (report) {
-        pid_t pid = 0;
-        struct matrix_error *error = matrix_report_print(report, STDERR_FILENO, false, &pid);
-        if (error)
-            cli_fail("matrix run", error);
-        if (pid)
-            waitpid(pid, NULL, 0);
-    }
     if (result->end.end == MATRIX_CORE_DURATION) {
-        fputs("matrix run: ", stderr);
-        cli_print_escaped(stderr, options->name);
-        fputs(": the time limit was up\n", stderr);
+        fputs("matrix run: ", file);
+        cli_print_escaped(file, options->name);
+        fputs(": the time limit was up\n", file);
     }
-    const int failed = matrix_output_failed(output);
     if (failed && failed != EPIPE)
-        cli_fail("matrix run", error_host(failed, "write what %s prints", options->name));
-    print_translations(options, result->vm);
+        fprintf(file, "matrix run: write what the guest prints: %s\n", strerror(failed));
+    print_translations(file, options, result->vm);
     if (options->statistics)
-        print_statistics(result);
+        print_statistics(file, result);
+}
+
+/* Says it in a way that a stopped terminal cannot hold up: a time limit is a limit. */
+static struct matrix_error *show_end(const struct run_options *options,
+                                     const struct run_result *result, int failed)
+{
+    CLEANUP_FREE char *text = NULL;
+    size_t bytes = 0;
+    struct matrix_output *errors = NULL;
+    FILE *file = open_memstream(&text, &bytes);
+    if (!file)
+        return error_host(errno, "say how the run ended");
+    print_end(file, options, result, failed);
+    fclose(file);
+    RETURN_IF_ERROR(matrix_output_create(STDERR_FILENO, &errors));
+    matrix_output_write(errors, text, bytes);
+    matrix_output_destroy(errors);
+    return NULL;
 }
 
 static struct matrix_error *run(struct run_options *options, struct matrix_kvm *kvm,
@@ -122,10 +141,13 @@ static struct matrix_error *run(struct run_options *options, struct matrix_kvm *
         /* The core waits for the reader; something is left if it was told not to wait longer. */
         result.output_left = !matrix_output_flush(output);
         *status = result.exit_status = exit_status(&result, output);
-        if (options->json)
+        if (options->json) {
             error = run_print_json(options, &result);
-        else
-            print_end(options, &result, output);
+        } else {
+            if (matrix_vm_report(result.vm))
+                print_report(matrix_vm_report(result.vm));
+            error = show_end(options, &result, matrix_output_failed(output));
+        }
     }
     matrix_core_destroy(core);
     matrix_vm_destroy(result.vm);

@@ -148,6 +148,8 @@ static struct matrix_error *read_guest(const struct document *document, unsigned
         RETURN_IF_ERROR(error_prefix(parse_size(text->memory, &guest->memory_bytes), "memory"));
     if (text->memory && guest->memory_bytes < MATRIX_MEMORY_MINIMUM)
         return error_usage("give it 2M or more", "memory: %s is too small", text->memory);
+    if (guest->memory_bytes % 4096)
+        return error_usage("use a multiple of 4K", "memory: %s is not whole pages", text->memory);
     if (text->weight) {
         uint64_t weight = 0;
         RETURN_IF_ERROR(
