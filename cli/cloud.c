@@ -26,6 +26,7 @@
 
 #define SCREEN_TICK_NS    250000000ULL
 #define PROGRESS_TICK_NS  1000000000ULL
+#define RENDER_WAIT_MS    2000 /* for all of them together */
 #define REPORT_PART       (16 << 10)
 #define EXIT_GUEST_STATUS 1 /* a guest ended with a status other than 0 */
 
@@ -114,11 +115,19 @@ static void show_faults(struct cloud *cloud)
     }
 }
 
+/* A report that nobody reads (standard error is stopped) is given up after a while. */
 static void wait_for_reports(struct cloud *cloud)
 {
-    for (unsigned i = 0; i < cloud->config.guest_count; i++)
-        if (cloud->guests[i].renderer)
-            waitpid(cloud->guests[i].renderer, NULL, 0);
+    unsigned tries = 0;
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        const pid_t pid = cloud->guests[i].renderer;
+        if (!pid)
+            continue;
+        while (waitpid(pid, NULL, WNOHANG) == 0 && tries++ < RENDER_WAIT_MS)
+            usleep(1000);
+        if (tries >= RENDER_WAIT_MS && kill(pid, SIGKILL) == 0)
+            waitpid(pid, NULL, 0);
+    }
 }
 
 static void tick(struct matrix_core *core, void *context)
@@ -130,6 +139,9 @@ static void tick(struct matrix_core *core, void *context)
         cloud_progress_print(cloud);
     if (!cloud->has_screen)
         show_faults(cloud);
+    /* Nobody hears the guests any more, not even those that have nothing to say. */
+    if (matrix_output_failed(cloud->output))
+        matrix_core_stop(core);
 }
 
 /* With a screen, what guests print takes its way through a pipe, to be shown above the table. */

@@ -158,7 +158,6 @@ static void come_on(struct matrix_core *core, struct task *task, uint64_t now)
 {
     const bool alone = core->tasks_ready == 1;
     core->slice_end_ns = alone ? 0 : now + policy_slice(core->policy, &task->guest->entity);
-    preempt_arm(&core->preempt, earlier(core->slice_end_ns, core_next_event(core)), now);
     if (task != core->last) {
         core->switches++;
         task->guest->slices++;
@@ -234,6 +233,7 @@ static bool is_to_decide(struct matrix_core *core)
     preempt_drain(&core->preempt);
     const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
     const uint64_t event = core_next_event(core);
+    core->left = LEFT_BY_EVENT;
     if (core->slice_end_ns && now >= core->slice_end_ns) {
         core->left = LEFT_BY_SLICE_END;
         return true;
@@ -262,6 +262,27 @@ static enum vcpu_outcome run_task(struct matrix_core *core, struct task *task)
     }
 }
 
+/* One stay of the guest that the policy has picked. */
+static void run_guest(struct matrix_core *core, struct guest *guest, uint64_t now)
+{
+    struct task *task = core->current;
+    /* After an I/O exit the same task may still be the rightful one: its slice, and the
+     * timer that is set to its end, go on. */
+    bool goes_on = task && task->guest == guest && task->state == TASK_READY &&
+                   core->left == LEFT_BY_IO && core->slice_end_ns > now;
+    if (!goes_on)
+        come_on(core, task = guest_next_task(guest), now);
+    /* Also if it goes on: the timer may have gone off since, for an event. */
+    preempt_arm(&core->preempt, earlier(core->slice_end_ns, core_next_event(core)), now);
+    account(core, NULL);
+    guest->vm->came_on_cpu_ns = core->cpu_mark_ns;
+    enum vcpu_outcome outcome = run_task(core, task);
+    account(core, task);
+    settle(core, task, outcome);
+    if (guest->task_count < guest->vm->vcpu_count)
+        guest_adopt_or_end(core, guest);
+}
+
 static void run_loop(struct matrix_core *core)
 {
     core->cpu_mark_ns = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -282,21 +303,7 @@ static void run_loop(struct matrix_core *core)
                 core_idle(core);
             account(core, NULL);
         } else {
-            struct guest *guest = HEAP_ENTRY(entity, struct guest, entity);
-            struct task *task = core->current;
-            /* After an I/O exit the same task may still be the rightful one: its slice, and the
-             * timer that is set to its end, go on. */
-            bool goes_on = task && task->guest == guest && task->state == TASK_READY &&
-                           core->left == LEFT_BY_IO && core->slice_end_ns > now;
-            if (!goes_on)
-                come_on(core, task = guest_next_task(guest), now);
-            account(core, NULL);
-            guest->vm->came_on_cpu_ns = core->cpu_mark_ns;
-            enum vcpu_outcome outcome = run_task(core, task);
-            account(core, task);
-            settle(core, task, outcome);
-            if (guest->task_count < guest->vm->vcpu_count)
-                guest_adopt_or_end(core, guest);
+            run_guest(core, HEAP_ENTRY(entity, struct guest, entity), now);
         }
         if (core->preempt.stop_signal) {
             core->result.end = MATRIX_CORE_SIGNAL;
@@ -304,6 +311,12 @@ static void run_loop(struct matrix_core *core)
             core->stop = true;
         }
     }
+}
+
+void matrix_core_stop(struct matrix_core *core)
+{
+    core->stop = true;
+    core->result.end = MATRIX_CORE_STOPPED;
 }
 
 static struct matrix_error *pin(struct matrix_core *core)

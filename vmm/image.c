@@ -205,6 +205,10 @@ struct matrix_error *image_open(const char *path, struct image *image)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         *image = (struct image){.fd = -1};
+        /* What the host has run out of is not the image's fault. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+            return error_new(MATRIX_ERROR_HOST, errno, "raise the limit of open files (ulimit -n)",
+                             "open image %s", path);
         return error_new(MATRIX_ERROR_IMAGE, errno,
                          errno == ENOENT ? "guests that come with Matrix stand in build/guest/"
                                          : NULL,

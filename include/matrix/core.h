@@ -45,6 +45,7 @@ matrix_core_add(struct matrix_core *core, struct matrix_vm *vm, unsigned weight)
 enum matrix_core_end {
     MATRIX_CORE_ALL_ENDED, /* no guest is left */
     MATRIX_CORE_DURATION,  /* the time was up */
+    MATRIX_CORE_STOPPED,   /* matrix_core_stop was called */
     MATRIX_CORE_SIGNAL,    /* SIGINT, SIGTERM or SIGHUP came: see signal */
 };
 
@@ -61,6 +62,9 @@ struct matrix_core_result {
  */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_run(struct matrix_core *core,
                                                                   struct matrix_core_result *);
+
+/* To be called from the tick: ends the run as if the duration were over. */
+MATRIX_API void matrix_core_stop(struct matrix_core *core);
 
 /* What the loop itself did. Times are of the thread's CPU clock unless they say wall. */
 struct matrix_core_statistics {

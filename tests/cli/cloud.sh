@@ -333,6 +333,7 @@ for round in 1 2 3; do
     check "a stalled terminal, round $round: the shares hold" reported \
         'abs(guest["b"]["given"] - 0.5) < 0.02'
 done
+guests 'name: a, image: chatter' 'name: b, image: spin' >"$yaml"
 attempt timeout 60 python3 "$here/reader.py" stalled "$matrix" run --timeout 2s chatter
 check "a stalled terminal, matrix run: the time limit" has_status 124
 attempt timeout 60 python3 "$here/reader.py" stalled-term "$matrix" run chatter
