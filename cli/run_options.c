@@ -193,7 +193,8 @@ static const struct argp argp = {
     .parser = parse_option,
     .args_doc = "GUEST [ARGUMENT...]",
     .doc = "Runs one guest in the foreground and exits with its status.\v"
-           "GUEST is the path of an ELF image, or the name of one that comes with Matrix: hello.\n"
+           "GUEST is the path of an ELF image, or the name of one that comes with Matrix, such as "
+           "hello or primes.\n"
            "Exit status: the guest's own; 120 guest fault, 121 bad image, 122 bad usage, 123 no "
            "KVM, 124 timeout, 125 the host refused, 128+N signal N.",
 };

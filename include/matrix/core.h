@@ -97,7 +97,7 @@ struct matrix_core_guest {
     uint64_t contended_total_ns; /* all guests' CPU time while this and others could run */
     uint64_t entitled_ns;        /* what its weight entitles it to, of contended_total_ns */
     uint64_t slices;             /* times it came on */
-    uint64_t preemptions;        /* times the timer took the core from it */
+    uint64_t preemptions;        /* times another came on because its slice was over */
     uint64_t io_switches;        /* times another came on because of its port I/O */
 };
 
