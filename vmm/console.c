@@ -117,6 +117,7 @@ size_t console_write(struct console *console, const char *text, size_t bytes)
         return bytes;
     for (size_t done = 0; done < bytes; done++) {
         if (text[done] == '\n') {
+            console->utf8_left = 0; /* no character goes over the end of a line */
             if (!emit(console, true))
                 return done;
             continue;

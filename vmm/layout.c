@@ -177,7 +177,7 @@ struct matrix_error *layout_build(struct matrix_vm *vm, const struct matrix_vm_o
     };
     const uint64_t start_gpa = memory_ram_gpa(layout.ram_next);
     RETURN_IF_ERROR(build_start(&layout, &start, options));
-    if (layout.stack_bytes > vm->memory.ram_bytes - layout.ram_next)
+    if (options->stack_bytes && layout.stack_bytes > vm->memory.ram_bytes - layout.ram_next)
         return error_usage("ask for a smaller stack, or more memory (--memory)",
                            "a stack of %llu bytes does not fit beside the image",
                            (unsigned long long)layout.stack_bytes);

@@ -18,6 +18,7 @@
 
 /* A console and what it is to print: the text of all its lines, each with tag and end. */
 struct source {
+    unsigned char previous[3]; /* bytes of the line before the next one, the last first */
     struct console console;
     char tag[4];
     size_t bytes, length; /* of expected; of the line that is not finished */
@@ -53,11 +54,30 @@ static void model_end_line(struct source *source)
     source->line_start[++source->lines] = source->bytes;
 }
 
+/* C0, DEL and C1: the last one unless it is inside a character of UTF-8 that is no control, which
+ * the bytes before it in the line decide. */
+static bool model_is_control(const struct source *source, unsigned char byte)
+{
+    if (byte < 0x80)
+        return (byte < ' ' && byte != '\t') || byte == 0x7f;
+    if (byte >= 0xa0)
+        return false;
+    for (unsigned back = 0; back < 3; back++) {
+        const unsigned char before = source->previous[back];
+        if (before < 0x80)
+            return true;
+        if (before >= 0xc0)
+            return before == 0xc2 || back >= (before >= 0xf0 ? 3u : before >= 0xe0 ? 2u : 1u);
+    }
+    return true;
+}
+
 /* One character that the console took. */
 static void model_character(struct source *source, char character)
 {
     char text[5] = {character};
     if (character == '\n') {
+        memset(source->previous, 0, sizeof(source->previous));
         if (source->length == 0 && source->console.tag)
             model_put(source, source->tag, 3);
         if (!source->console.tag)
@@ -68,13 +88,15 @@ static void model_character(struct source *source, char character)
     if (source->length >= PIECE_LENGTH)
         model_end_line(source);
     unsigned char byte = (unsigned char)character;
-    if (source->console.escape && ((byte < ' ' && byte != '\t') || byte == 0x7f))
+    if (source->console.escape && model_is_control(source, byte))
         snprintf(text, sizeof(text), "\\x%02x", byte);
     if (source->length == 0 && source->console.tag)
         model_put(source, source->tag, 3);
     size_t bytes = text[1] ? 4 : 1;
     model_put(source, text, bytes);
     source->length += bytes;
+    memmove(source->previous + 1, source->previous, sizeof(source->previous) - 1);
+    source->previous[0] = byte;
 }
 
 /* --- what is done ---------------------------------------------------------------------------- */
