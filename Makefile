@@ -56,7 +56,7 @@ lint: all ## check formatting, clang-tidy, cppcheck
 
 format: ## format all C sources
 	@tools/deps.sh lint
-	@git ls-files '*.c' '*.h' | grep -v '^kernel/' | xargs clang-format -i
+	@git ls-files '*.c' '*.h' | grep -v -e '^kernel/' -e '/uapi/' | xargs clang-format -i
 
 install: all ## install below PREFIX (default /usr/local)
 	meson configure $(BUILD) -Dprefix=$(PREFIX)

@@ -4,8 +4,8 @@
 #   tools/lint.sh BUILD_DIRECTORY
 set -euo pipefail
 build=$1
-mapfile -t sources < <(git ls-files '*.c' | grep -v '^kernel/')
-mapfile -t headers < <(git ls-files '*.h' | grep -v '^kernel/')
+mapfile -t sources < <(git ls-files '*.c' | grep -v -e '^kernel/' -e '/uapi/')
+mapfile -t headers < <(git ls-files '*.h' | grep -v -e '^kernel/' -e '/uapi/')
 failed=0
 
 echo "clang-format: ${#sources[@]} sources, ${#headers[@]} headers"

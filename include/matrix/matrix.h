@@ -6,6 +6,7 @@
 #include <matrix/core.h>
 #include <matrix/error.h>
 #include <matrix/kvm.h>
+#include <matrix/lens.h>
 #include <matrix/report.h>
 #include <matrix/vm.h>
 
