@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * MATRIX_LENS_READ_BYTE and MATRIX_LENS_WRITE_BYTE.
+ *
+ * Locking: where a process and virtual address are given, check and access are one step under
+ * the lock of the page table that maps the page (shared/memory.c). With MATRIX_LENS_PHYSICAL there
+ * is no such lock: a reference keeps the page from becoming another one.
+ *
+ * The access itself goes by the kernel's own map of all memory, and only after that was asked:
+ * some pages are missing there (memfd_secret(2)) or read-only, and touching those would oops.
+ */
+#include "lens.h"
+
+#include "compat.h"
+#include "shared/memory.h"
+#include <linux/capability.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mm.h>
+#include <linux/security.h>
+#include <linux/sched/mm.h>
+
+struct access {
+	struct matrix_lens_byte *byte;
+	bool is_write;
+	struct folio *written; /* out: referenced; to be marked dirty where sleeping is allowed */
+	int error;
+};
+
+/* Is the page behind @address in the kernel's map, and may it be accessed so? SDM vol. 3, 4.6. */
+static bool is_reachable(const void *address, bool is_write)
+{
+	const u64 needed = _PAGE_PRESENT | (is_write ? _PAGE_RW : 0);
+	unsigned int level;
+	pte_t *entry = lookup_address((unsigned long)address, &level);
+	u8 unused;
+
+	return entry && (pte_val(READ_ONCE(*entry)) & needed) == needed &&
+	       !copy_from_kernel_nofault(&unused, address, sizeof(unused));
+}
+
+/* The page stays what it is during this: it is referenced, or mapped and its table locked. */
+static int access_byte(struct page *page, struct access *access)
+{
+	struct matrix_lens_byte *byte = access->byte;
+	u8 *at;
+	int error = 0;
+
+	at = (u8 *)kmap_local_page(page) + offset_in_page(byte->physical_address);
+	if (!is_reachable(at, access->is_write))
+		error = -EACCES;
+	else if (access->is_write)
+		byte->value = xchg(at, byte->value);
+	else
+		byte->value = READ_ONCE(*at);
+	kunmap_local(at);
+	return error;
+}
+
+/* Has the page no other user than this one mapping? In doubt it has. */
+static bool is_private(struct page *page, struct folio *folio)
+{
+	if (folio_test_anon(folio) && !folio_test_ksm(folio) && page_is_exclusive(page, folio))
+		return true;
+	return !PageCompound(page) && !folio_test_ksm(folio) && !folio_test_swapcache(folio) &&
+	       atomic_read(&page->_mapcount) == 0;
+}
+
+static int check_write(struct page *page, u64 entry, u32 flags)
+{
+	struct folio *folio = page_folio(page);
+	const bool on_disk = (entry & MATRIX_PAGE_FILE) &&
+			     !(entry & (MATRIX_PAGE_SHMEM | MATRIX_PAGE_HUGETLB));
+
+	if (on_disk)
+		return -EROFS;
+	if (!(flags & MATRIX_LENS_FORCE) && !is_private(page, folio))
+		return -EBUSY;
+	return 0;
+}
+
+static int access_mapped(u64 entry, struct access *access)
+{
+	struct matrix_lens_byte *byte = access->byte;
+	struct page *page;
+	int error;
+
+	if (!(entry & MATRIX_PAGE_PRESENT) ||
+	    (entry & MATRIX_PAGE_ADDRESS) != (byte->physical_address & PAGE_MASK))
+		return -ESTALE;
+	if (entry & MATRIX_PAGE_DEVICE)
+		return -EACCES;
+	page = pfn_to_page(byte->physical_address >> PAGE_SHIFT);
+	if (access->is_write) {
+		if (entry & MATRIX_PAGE_ZERO)
+			return -EACCES;
+		error = check_write(page, entry, byte->flags);
+		if (error)
+			return error;
+	}
+	error = access_byte(page, access);
+	if (!error && access->is_write) {
+		access->written = page_folio(page);
+		folio_get(access->written);
+	}
+	return error;
+}
+
+static void visit_access(struct vm_area_struct *vma, unsigned long address,
+			 const struct memory_leaf *leaf, void *context)
+{
+	struct access *access = context;
+	u64 entry;
+
+	access->error = -ESTALE;
+	if (leaf->level == MEMORY_HOLE)
+		return;
+	entry = memory_entry(vma, leaf, READ_ONCE(*leaf->entry));
+	if (entry & MATRIX_PAGE_PRESENT)
+		entry += address & (leaf->size - 1) & PAGE_MASK;
+	access->error = access_mapped(entry, access);
+}
+
+static int access_in_process(struct access *access)
+{
+	unsigned long address = access->byte->virtual_address;
+	struct mm_struct *mm = memory_get(access->byte->pid);
+	struct vm_area_struct *vma;
+
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+	access->error = mmap_read_lock_killable(mm) ? -EINTR : -ESTALE;
+	if (access->error == -ESTALE) {
+		vma = find_vma(mm, address);
+		if (vma && vma->vm_start <= address)
+			memory_visit(vma, address, visit_access, access);
+		mmap_read_unlock(mm);
+	}
+	mmput(mm);
+	return access->error;
+}
+
+/* What a user's page is: anonymous, or of a file, and on one of the lists of such pages. */
+static bool is_user_memory(struct folio *folio)
+{
+	return folio_test_anon(folio) || folio_test_swapbacked(folio);
+}
+
+static int access_page(struct page *page, struct access *access)
+{
+	struct folio *folio = page_folio(page);
+	int error;
+
+	if (is_zero_pfn(page_to_pfn(page)) || folio_test_reserved(folio))
+		return -EACCES;
+	if (!(access->byte->flags & MATRIX_LENS_FORCE) && !is_user_memory(folio))
+		return -EACCES;
+	if (access->is_write && !(access->byte->flags & MATRIX_LENS_FORCE) &&
+	    !is_private(page, folio))
+		return -EBUSY;
+	error = access_byte(page, access);
+	if (!error && access->is_write && is_user_memory(folio)) {
+		access->written = folio;
+		folio_get(folio);
+	}
+	return error;
+}
+
+static int access_physical(struct access *access)
+{
+	unsigned long frame = access->byte->physical_address >> PAGE_SHIFT;
+	struct page *page;
+	struct folio *folio;
+	int error;
+
+	if (!page_is_ram(frame))
+		return -EFAULT;
+	page = pfn_to_online_page(frame);
+	if (!page)
+		return -EFAULT;
+	folio = page_folio(page);
+	/* A page without a reference is free, or about to become another. */
+	if (!folio_try_get(folio))
+		return -EACCES;
+	/* It may have been split or freed and become another before the reference was taken. */
+	error = page_folio(page) == folio ? access_page(page, access) : -EACCES;
+	folio_put(folio);
+	return error;
+}
+
+static int check(const struct matrix_lens_byte *byte, bool is_write)
+{
+	const bool physical = byte->flags & MATRIX_LENS_PHYSICAL;
+
+	if (byte->flags & ~(MATRIX_LENS_PHYSICAL | MATRIX_LENS_FORCE) || byte->reserved[0] ||
+	    byte->reserved[1] || byte->reserved[2])
+		return -EINVAL;
+	if (physical && (byte->pid || byte->virtual_address))
+		return -EINVAL;
+	/* Else the two do not mean the same byte of a page. */
+	if (!physical &&
+	    offset_in_page(byte->virtual_address) != offset_in_page(byte->physical_address))
+		return -EINVAL;
+	if (!capable(CAP_SYS_ADMIN) || ((physical || is_write) && !capable(CAP_SYS_RAWIO)))
+		return -EPERM;
+	/* Both say why in the kernel's log. */
+	if (security_locked_down(is_write ? LOCKDOWN_DEV_MEM : LOCKDOWN_KCORE))
+		return -EPERM;
+	/* There a table's lock may sleep, which what is done under it here must not. */
+	if (is_write && !LENS_MAY_STOP_MACHINE)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static long handle(struct matrix_lens_byte *byte, bool is_write)
+{
+	struct access access = { .byte = byte, .is_write = is_write };
+	int error = check(byte, is_write);
+
+	if (error)
+		return error;
+	if (byte->flags & MATRIX_LENS_PHYSICAL)
+		error = access_physical(&access);
+	else
+		error = access_in_process(&access);
+	if (access.written) {
+		/* Else a page that was in swap already would be dropped, and the byte lost. */
+		set_page_dirty_lock(&access.written->page);
+		folio_put(access.written);
+	}
+	return error;
+}
+
+long lens_read_byte(void *argument)
+{
+	return handle(argument, false);
+}
+
+long lens_write_byte(void *argument)
+{
+	return handle(argument, true);
+}
