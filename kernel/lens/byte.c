@@ -109,12 +109,8 @@ static void visit_access(struct vm_area_struct *vma, unsigned long address,
 			 const struct memory_leaf *leaf, void *context)
 {
 	struct access *access = context;
-	u64 entry;
+	u64 entry = memory_entry(vma, leaf);
 
-	access->error = -ESTALE;
-	if (leaf->level == MEMORY_HOLE)
-		return;
-	entry = memory_entry(vma, leaf, READ_ONCE(*leaf->entry));
 	if (entry & MATRIX_PAGE_PRESENT)
 		entry += address & (leaf->size - 1) & PAGE_MASK;
 	access->error = access_mapped(entry, access);

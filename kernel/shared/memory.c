@@ -202,7 +202,11 @@ static u64 absent_entry(u64 value)
 	return 0; /* a marker, or a page that the memory lost (hwpoison) */
 }
 
-static u64 entry_frame(enum memory_level level, u64 value)
+/*
+ * The functions from here to memory_entry() are inlined with a constant level: one of them runs
+ * for each page of a range, and a page's cost there is some ten instructions.
+ */
+static __always_inline u64 entry_frame(enum memory_level level, u64 value)
 {
 	switch (level) {
 	case MEMORY_PMD:
@@ -216,48 +220,33 @@ static u64 entry_frame(enum memory_level level, u64 value)
 }
 
 /* Whether the frame is one that the kernel manages for its users, as vm_normal_page() decides. */
-static bool is_normal(struct vm_area_struct *vma, enum memory_level level, u64 value, u64 frame)
+static __always_inline bool is_normal(struct vm_area_struct *vma, enum memory_level level,
+				      u64 value, u64 frame)
 {
 	if (level == MEMORY_PTE)
 		return !(value & _PAGE_SPECIAL);
 	return !(vma->vm_flags & VM_PFNMAP) && pfn_valid(frame);
 }
 
-static u64 page_kind(struct vm_area_struct *vma, enum memory_level level, u64 frame)
+static __always_inline u64 page_kind(struct vm_area_struct *vma, enum memory_level level,
+				     u64 frame)
 {
 	struct page *page = pfn_to_page(frame);
 	struct folio *folio = page_folio(page);
 	u64 kind = PageCompound(page) ? MATRIX_PAGE_COMPOUND : 0;
 
-	if (folio_test_anon(folio)) {
-		kind |= MATRIX_PAGE_ANONYMOUS;
-		if (folio_test_ksm(folio))
-			kind |= MATRIX_PAGE_KSM;
-	} else if (level != MEMORY_PTE && vma_is_anonymous(vma)) {
-		/* Its symbol is not exported; but it is the only page of this size and place. */
-		kind |= MATRIX_PAGE_ZERO;
-	} else {
-		kind |= MATRIX_PAGE_FILE;
-		if (folio_test_swapbacked(folio) && !is_vm_hugetlb_page(vma))
-			kind |= MATRIX_PAGE_SHMEM;
-	}
-	return kind;
+	if (likely(folio_test_anon(folio)))
+		return kind | MATRIX_PAGE_ANONYMOUS |
+		       (folio_test_ksm(folio) ? MATRIX_PAGE_KSM : 0);
+	/* Its symbol is not exported; but it is the only page of this size and place. */
+	if (level != MEMORY_PTE && vma_is_anonymous(vma))
+		return kind | MATRIX_PAGE_ZERO;
+	if (folio_test_swapbacked(folio) && !is_vm_hugetlb_page(vma))
+		kind |= MATRIX_PAGE_SHMEM;
+	return kind | MATRIX_PAGE_FILE;
 }
 
-static u64 special_kind(enum memory_level level, u64 frame)
-{
-	return level == MEMORY_PTE && is_zero_pfn(frame) ? MATRIX_PAGE_ZERO : MATRIX_PAGE_DEVICE;
-}
-
-/**
- * memory_entry - what is told of a page
- * @vma: the mapping
- * @leaf: where it was found; its lock is held
- * @value: the entry of a page table, one of leaf->entry's table
- *
- * Return: MATRIX_PAGE_*, of the first page if the entry maps more than one
- */
-u64 memory_entry(struct vm_area_struct *vma, const struct memory_leaf *leaf, u64 value)
+static __always_inline u64 describe(struct vm_area_struct *vma, enum memory_level level, u64 value)
 {
 	static const u64 sizes[] = {
 		[MEMORY_PTE] = MATRIX_PAGE_SIZE_4K,
@@ -266,24 +255,46 @@ u64 memory_entry(struct vm_area_struct *vma, const struct memory_leaf *leaf, u64
 	};
 	u64 frame, entry = MATRIX_PAGE_MAPPED;
 
-	if (!(value & (_PAGE_PRESENT | _PAGE_PROTNONE)) &&
-	    !(leaf->level != MEMORY_PTE && (value & _PAGE_PSE)))
+	if (unlikely(!(value & (_PAGE_PRESENT | _PAGE_PROTNONE)) &&
+		     (level == MEMORY_PTE || !(value & _PAGE_PSE))))
 		return entry | absent_entry(value);
 
-	frame = entry_frame(leaf->level, value);
-	entry |= MATRIX_PAGE_PRESENT | sizes[leaf->level];
-	entry |= (frame << PAGE_SHIFT) & MATRIX_PAGE_ADDRESS;
-	if (!(value & _PAGE_PRESENT))
-		entry |= MATRIX_PAGE_NO_ACCESS;
-	else if (value & _PAGE_RW)
-		entry |= MATRIX_PAGE_WRITABLE;
+	frame = entry_frame(level, value);
+	entry |= MATRIX_PAGE_PRESENT | sizes[level] | frame << PAGE_SHIFT;
 	if (value & _PAGE_DIRTY)
 		entry |= MATRIX_PAGE_DIRTY;
-	if (is_vm_hugetlb_page(vma))
+	if (value & _PAGE_RW)
+		entry |= MATRIX_PAGE_WRITABLE;
+	if (unlikely(!(value & _PAGE_PRESENT)))
+		entry = (entry & ~MATRIX_PAGE_WRITABLE) | MATRIX_PAGE_NO_ACCESS;
+	if (level != MEMORY_PTE && is_vm_hugetlb_page(vma))
 		entry |= MATRIX_PAGE_HUGETLB;
-	if (is_normal(vma, leaf->level, value, frame))
-		return entry | page_kind(vma, leaf->level, frame);
-	return entry | special_kind(leaf->level, frame);
+	if (likely(is_normal(vma, level, value, frame)))
+		return entry | page_kind(vma, level, frame);
+	if (level == MEMORY_PTE && is_zero_pfn(frame))
+		return entry | MATRIX_PAGE_ZERO;
+	return entry | MATRIX_PAGE_DEVICE;
+}
+
+/**
+ * memory_entry - what is told of a page
+ * @vma: the mapping
+ * @leaf: where it was found; its lock is held
+ *
+ * Return: MATRIX_PAGE_*, of the first page if the entry maps more than one
+ */
+u64 memory_entry(struct vm_area_struct *vma, const struct memory_leaf *leaf)
+{
+	u64 value;
+
+	if (leaf->level == MEMORY_HOLE)
+		return MATRIX_PAGE_MAPPED;
+	value = READ_ONCE(*leaf->entry);
+	if (leaf->level == MEMORY_PTE)
+		return describe(vma, MEMORY_PTE, value);
+	if (leaf->level == MEMORY_PMD)
+		return describe(vma, MEMORY_PMD, value);
+	return describe(vma, MEMORY_PUD, value);
 }
 
 /* What memory_walk_step() hands to its visitor. */
@@ -305,16 +316,13 @@ static void visit_step(struct vm_area_struct *vma, unsigned long address,
 		run->pages = min(run->pages, step->pages_max);
 		run->entries = step->room;
 		for (i = 0; i < run->pages; i++)
-			step->room[i] = memory_entry(vma, leaf, READ_ONCE(leaf->entry[i]));
+			step->room[i] = describe(vma, MEMORY_PTE, READ_ONCE(leaf->entry[i]));
 		return;
 	}
 	end = (address & ~(leaf->size - 1)) + leaf->size;
 	run->entries = NULL;
 	run->pages = (end - address) >> PAGE_SHIFT;
-	run->first = MATRIX_PAGE_MAPPED;
-	if (leaf->level == MEMORY_HOLE)
-		return;
-	run->first = memory_entry(vma, leaf, READ_ONCE(*leaf->entry));
+	run->first = memory_entry(vma, leaf);
 	if (run->first & MATRIX_PAGE_PRESENT)
 		run->first += address & (leaf->size - 1);
 }

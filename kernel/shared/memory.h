@@ -80,7 +80,7 @@ struct memory_run {
 struct mm_struct *memory_get(pid_t pid);
 void memory_visit(struct vm_area_struct *vma, unsigned long address, memory_visitor visit,
 		  void *context);
-u64 memory_entry(struct vm_area_struct *vma, const struct memory_leaf *leaf, u64 value);
+u64 memory_entry(struct vm_area_struct *vma, const struct memory_leaf *leaf);
 void memory_walk_step(struct memory_walk *walk, u64 *room, unsigned long room_pages,
 		      struct memory_run *run);
 
