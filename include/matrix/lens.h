@@ -98,7 +98,7 @@ static inline uint64_t matrix_page_piece_bytes(uint64_t entry)
 /*
  * How much memory a process has, in bytes. Fields and what they count are those of
  * struct matrix_lens_footprint; "m": MATRIX_FOOTPRINT_UNKNOWN by /proc; "k": by /proc before
- * Linux 6.9 or without CONFIG_KSM.
+ * Linux 6.7 or without CONFIG_KSM.
  */
 struct matrix_footprint {
     uint64_t mappings; /* how many; not bytes */
