@@ -31,7 +31,7 @@ $(BUILD)/build.ninja:
 	meson setup $(SETUP) --prefix $(PREFIX) $(BUILD)
 
 deps: ## install what is missing of Debian's packages
-	@tools/deps.sh build lab check
+	@tools/deps.sh build plot lab check
 
 demo: all ## two guests share one core by contract, 70 to 30
 	@tools/demo.sh $(BUILD)

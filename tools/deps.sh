@@ -6,7 +6,8 @@
 set -euo pipefail
 
 declare -A groups=(
-    [build]="gcc libc6-dev make pkg-config meson ninja-build libcyaml-dev libyaml-dev libjansson-dev libzydis-dev libcmocka-dev scdoc python3"
+    [build]="gcc libc6-dev make pkg-config meson ninja-build libcyaml-dev libyaml-dev libjansson-dev libzydis-dev libkmod-dev libcmocka-dev scdoc python3"
+    [plot]="gnuplot-nox"
     [lab]="qemu-system-x86 xz-utils kmod"
     [lint]="clang clang-format clang-tidy cppcheck"
     [fuzz]="clang libclang-rt-14-dev"
