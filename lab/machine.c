@@ -81,6 +81,7 @@ static void add_directory(struct arguments *list, const char *tag, const char *p
  * leaves locked cannot hang the run until the time limit (but not under a person's hands).
  * nokaslr: the boot is 0.4 s shorter, and addresses in reports are those of the symbol table.
  * mitigations=off: there is no secret inside, and they cost a tenth of the time.
+ * secretmem.enable: kernels before 6.5 have memfd_secret(2) only when told so here.
  */
 static void add_kernel(struct arguments *list, const struct lab_options *options,
                        const struct lab_image *image, const struct lab_job *job)
@@ -90,7 +91,9 @@ static void add_kernel(struct arguments *list, const struct lab_options *options
     add(list, "-initrd");
     add(list, "%s", image->initramfs);
     add(list, "-append");
-    add(list, "console=ttyS0 panic=-1 %s nokaslr mitigations=off cryptomgr.notests matrix.job=%zu",
+    add(list,
+        "console=ttyS0 panic=-1 %s nokaslr mitigations=off cryptomgr.notests "
+        "secretmem.enable=1 matrix.job=%zu",
         options->terminal ? "" : "oops=panic", job->script_length);
 }
 
