@@ -13,6 +13,9 @@
 #ifndef MATRIX_GUESTDIR
 #define MATRIX_GUESTDIR "/usr/local/lib/matrix/guests"
 #endif
+#ifndef MATRIX_DATADIR
+#define MATRIX_DATADIR "/usr/local/share/matrix"
+#endif
 
 /* In order; the first %s is the directory of the running program, the second the name. */
 static const struct {
@@ -20,6 +23,7 @@ static const struct {
 } places[] = {
     [INSTALLED_PROGRAM] = {"%s/%s", MATRIX_LIBEXECDIR "/%s"},
     [INSTALLED_GUEST] = {"%s/guest/%s.elf", MATRIX_GUESTDIR "/%s.elf"},
+    [INSTALLED_SHARED] = {"%s/share/%s", MATRIX_DATADIR "/%s"},
 };
 
 /* The directory of the running program; "." where /proc does not tell. */

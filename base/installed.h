@@ -10,6 +10,7 @@
 enum installed_kind {
     INSTALLED_PROGRAM, /* "matrix-report" */
     INSTALLED_GUEST,   /* "hello": hello.elf among the guests */
+    INSTALLED_SHARED,  /* "footprint.gnuplot" */
 };
 
 /* Writes the path of the first that exists; false if there is none. */

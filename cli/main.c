@@ -20,6 +20,7 @@ static const struct {
 } subcommands[] = {
     {"run", "run one guest in the foreground", run_main},
     {"cloud", "run the guests of a file, by contract", NULL},
+    {"proc", "look into any process: its memory, its children", NULL},
     {"doctor", "say what this host can and cannot do, and how to mend it", NULL},
     {"lab", "run a command in a throwaway machine", NULL},
 };

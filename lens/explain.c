@@ -115,6 +115,7 @@ static void describe_process(char *text, size_t size, pid_t pid)
 static void describe(char *text, size_t size, enum lens_request request,
                      const struct lens_subject *subject)
 {
+    const char *verb = request == LENS_READ ? "read" : "write";
     char process[64], other[64];
     describe_process(process, sizeof(process), subject->pid);
     switch (request) {
@@ -126,13 +127,13 @@ static void describe(char *text, size_t size, enum lens_request request,
         return;
     case LENS_READ:
     case LENS_WRITE:
-        if (subject->pid)
-            snprintf(text, size, "%s 0x%" PRIx64 " of %s, at physical address 0x%" PRIx64,
-                     request == LENS_READ ? "read" : "write", subject->virtual_address, process,
-                     subject->physical_address);
+        if (!subject->pid)
+            snprintf(text, size, "%s physical address 0x%" PRIx64, verb, subject->physical_address);
+        else if (subject->physical_address)
+            snprintf(text, size, "%s 0x%" PRIx64 " of %s, at physical address 0x%" PRIx64, verb,
+                     subject->virtual_address, process, subject->physical_address);
         else
-            snprintf(text, size, "%s physical address 0x%" PRIx64,
-                     request == LENS_READ ? "read" : "write", subject->physical_address);
+            snprintf(text, size, "%s 0x%" PRIx64 " of %s", verb, subject->virtual_address, process);
         return;
     case LENS_CHILDREN:
         snprintf(text, size, "list the children of %s", process);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Draws curves in a terminal; see proc_chart.h. */
+#include "cli/proc_chart.h"
+
+#include "base/parse.h"
+
+/* Steps of a character cell. */
+#define STEPS 8
+
+static const char *const blocks[STEPS + 1] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+
+uint64_t chart_scale(uint64_t bytes)
+{
+    /* Quarters of the power of two below: 1, 1.25, 1.5, 1.75, 2, 2.5 ... */
+    if (bytes <= 4)
+        return 4;
+    const uint64_t step = 1ULL << (61 - __builtin_clzll(bytes));
+    const uint64_t steps = bytes / step + (bytes % step != 0);
+    return steps > UINT64_MAX / step ? UINT64_MAX : steps * step;
+}
+
+static uint64_t largest(const uint64_t *values, size_t count)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < count; i++)
+        most = values[i] > most ? values[i] : most;
+    return most;
+}
+
+/* How many steps of the whole height a value takes; what is not 0 takes one at least. */
+static unsigned steps_of(uint64_t value, uint64_t scale, unsigned height)
+{
+    const double share = (double)value / (double)scale;
+    const unsigned steps = (unsigned)(share * height + 0.5);
+    return value && !steps ? 1 : steps;
+}
+
+void chart_draw(FILE *file, const uint64_t *values, size_t count, unsigned columns, unsigned rows,
+                bool utf8, const char *line_end)
+{
+    if (count > columns) {
+        values += count - columns;
+        count = columns;
+    }
+    const uint64_t scale = chart_scale(largest(values, count));
+    const unsigned steps = utf8 ? STEPS : 1;
+    for (unsigned row = 0; row < rows; row++) {
+        char label[FORMAT_BYTES] = "";
+        if (row == 0)
+            format_size(label, scale);
+        else if (row == rows - 1)
+            format_size(label, 0);
+        fprintf(file, "%10s %s", label, utf8 ? "│" : "|");
+        for (unsigned i = (unsigned)count; i < columns; i++)
+            fputc(' ', file);
+        const unsigned below = (rows - 1 - row) * steps;
+        for (size_t i = 0; i < count; i++) {
+            const unsigned all = steps_of(values[i], scale, rows * steps);
+            const unsigned here = all < below ? 0 : all - below > steps ? steps : all - below;
+            fputs(utf8 ? blocks[here] : here ? "#" : " ", file);
+        }
+        fputs(line_end, file);
+    }
+}

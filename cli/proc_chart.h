@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Curves in a terminal: the newest value at the right, the axis from 0 to a round number of bytes. */
+#ifndef CLI_PROC_CHART_H
+#define CLI_PROC_CHART_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Of the axis and its labels, beside the columns of values. */
+#define CHART_MARGIN 12
+
+/* The least round number that is not below a value, and not 0: the axis's end. */
+uint64_t chart_scale(uint64_t bytes);
+
+/*
+ * Draws rows lines, each ended by line_end. values: the newest last; of more than columns the
+ * newest are drawn. utf8: with block characters, eight steps a line; else with '#', one.
+ */
+void chart_draw(FILE *file, const uint64_t *values, size_t count, unsigned columns, unsigned rows,
+                bool utf8, const char *line_end);
+
+#endif

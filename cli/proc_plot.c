@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * matrix proc plot: draws what `watch --csv` has recorded, with gnuplot. The file is read here, so
+ * that gnuplot sees numbers only, and neither names nor text of others.
+ */
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/installed.h"
+#include "cli/proc.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#define GNUPLOT       "gnuplot"
+#define DATA_FD       3
+#define REMEDY_RECORD "record one with `matrix proc watch PID --csv FILE`"
+/* Above this ratio of their maxima the two curves get an axis each. */
+#define ONE_AXIS_RATIO 4
+
+enum column { TIME, VIRTUAL, RESIDENT, COLUMNS };
+
+static const char *const column_names[COLUMNS] = {"time_s", "virtual_bytes", "resident_bytes"};
+
+struct recording {
+    const char *path;
+    unsigned positions[COLUMNS]; /* of the columns in a line, from 0 */
+    double (*rows)[COLUMNS];
+    size_t count, capacity;
+    double most[COLUMNS];
+};
+
+/* A unit, and how much of the recording's it is. */
+struct unit {
+    const char *name;
+    double size;
+};
+
+static const struct unit time_units[] = {{"s", 1}, {"min", 60}, {"h", 3600}, {"days", 86400}, {0}};
+static const struct unit size_units[] = {{"B", 1},        {"KiB", 0x1p10}, {"MiB", 0x1p20},
+                                         {"GiB", 0x1p30}, {"TiB", 0x1p40}, {0}};
+
+/* The largest unit of which the most is three or more. */
+static const struct unit *choose(const struct unit *units, double most)
+{
+    while (units[1].name && most >= 3 * units[1].size)
+        units++;
+    return units;
+}
+
+static struct matrix_error *read_header(struct recording *recording, char *line)
+{
+    bool found[COLUMNS] = {false};
+    char *rest = line;
+    for (unsigned position = 0; rest; position++) {
+        const char *name = strsep(&rest, ",");
+        for (unsigned i = 0; i < COLUMNS; i++)
+            if (!found[i] && strcmp(name, column_names[i]) == 0) {
+                found[i] = true;
+                recording->positions[i] = position;
+            }
+    }
+    for (unsigned i = 0; i < COLUMNS; i++)
+        if (!found[i])
+            return error_usage(REMEDY_RECORD, "%s is no recording: it has no column %s",
+                               recording->path, column_names[i]);
+    return NULL;
+}
+
+static bool read_row(const struct recording *recording, char *line, double row[COLUMNS])
+{
+    unsigned read = 0;
+    char *rest = line;
+    for (unsigned position = 0; rest; position++) {
+        const char *text = strsep(&rest, ",");
+        for (unsigned i = 0; i < COLUMNS; i++) {
+            if (recording->positions[i] != position)
+                continue;
+            char *end;
+            row[i] = strtod(text, &end);
+            if (end == text || *end || !isfinite(row[i]) || row[i] < 0)
+                return false;
+            read++;
+        }
+    }
+    return read == COLUMNS;
+}
+
+static struct matrix_error *add_row(struct recording *recording, const double row[COLUMNS])
+{
+    if (recording->count == recording->capacity) {
+        const size_t capacity = recording->capacity ? 2 * recording->capacity : 256;
+        double(*rows)[COLUMNS] = reallocarray(recording->rows, capacity, sizeof(*rows));
+        if (!rows)
+            return error_host(ENOMEM, "read %s", recording->path);
+        recording->rows = rows;
+        recording->capacity = capacity;
+    }
+    memcpy(recording->rows[recording->count++], row, sizeof(recording->rows[0]));
+    for (unsigned i = 0; i < COLUMNS; i++)
+        recording->most[i] = fmax(recording->most[i], row[i]);
+    return NULL;
+}
+
+static struct matrix_error *read_recording(struct recording *recording)
+{
+    CLEANUP_FILE FILE *file = fopen(recording->path, "re");
+    CLEANUP_FREE char *line = NULL;
+    size_t size = 0;
+    if (!file)
+        return error_host(errno, "open %s", recording->path);
+    for (size_t number = 1; getline(&line, &size, file) > 0; number++) {
+        double row[COLUMNS];
+        line[strcspn(line, "\r\n")] = '\0';
+        if (number == 1) {
+            RETURN_IF_ERROR(read_header(recording, line));
+        } else if (*line && !read_row(recording, line, row)) {
+            return error_usage(REMEDY_RECORD, "%s, line %zu: no numbers where there should be",
+                               recording->path, number);
+        } else if (*line) {
+            RETURN_IF_ERROR(add_row(recording, row));
+        }
+    }
+    if (ferror(file))
+        return error_host(errno, "read %s", recording->path);
+    if (recording->count < 2)
+        return error_usage(REMEDY_RECORD, "%s has %zu lines of numbers: a curve needs two",
+                           recording->path, recording->count);
+    return NULL;
+}
+
+/* The numbers in the units of the axes, in memory. */
+static struct matrix_error *write_data(const struct recording *recording, const struct unit *time,
+                                       const struct unit *size, int *fd)
+{
+    *fd = memfd_create("recording", MFD_CLOEXEC);
+    CLEANUP_FILE FILE *file = *fd < 0 ? NULL : fdopen(dup(*fd), "w");
+    if (!file)
+        return error_host(errno, "make room for the numbers of %s", recording->path);
+    for (size_t i = 0; i < recording->count; i++) {
+        const double *row = recording->rows[i];
+        fprintf(file, "%.9g %.9g %.9g\n", row[TIME] / time->size, row[VIRTUAL] / size->size,
+                row[RESIDENT] / size->size);
+    }
+    if (fflush(file) || ferror(file))
+        return error_host(errno, "copy the numbers of %s", recording->path);
+    return NULL;
+}
+
+static struct matrix_error *start_gnuplot(char *const *arguments, int data, int picture)
+{
+    posix_spawn_file_actions_t actions;
+    extern char **environ;
+    pid_t pid;
+    int status;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, picture, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, data, DATA_FD);
+    const int number = posix_spawnp(&pid, GNUPLOT, &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (number)
+        return error_new(MATRIX_ERROR_HOST, number,
+                         number == ENOENT ? "apt-get install gnuplot-nox (or `make deps`)" : NULL,
+                         "start " GNUPLOT);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return error_host(errno, "wait for " GNUPLOT);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return NULL;
+    return error_host(0, GNUPLOT " failed; what it says stands above");
+}
+
+static struct matrix_error *draw(const struct recording *recording, const char *type,
+                                 const char *template, const char *out)
+{
+    const double most = fmax(recording->most[VIRTUAL], recording->most[RESIDENT]);
+    const double least = fmin(recording->most[VIRTUAL], recording->most[RESIDENT]);
+    const bool one_axis = most <= ONE_AXIS_RATIO * least;
+    const struct unit *time = choose(time_units, recording->most[TIME]);
+    const struct unit *size = choose(size_units, one_axis ? most : least);
+    CLEANUP_CLOSE int data = -1;
+    RETURN_IF_ERROR(write_data(recording, time, size, &data));
+    /* Numbers above those that gnuplot's own get. */
+    CLEANUP_CLOSE int picture = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (picture < 0)
+        return error_host(errno, "write the picture %s", out);
+    char *const arguments[] = {(char *)GNUPLOT,
+                               (char *)"-c",
+                               (char *)template,
+                               (char *)type,
+                               (char *)time->name,
+                               (char *)size->name,
+                               (char *)(one_axis ? "1" : "2"),
+                               NULL};
+    return start_gnuplot(arguments, data, picture);
+}
+
+struct matrix_error *proc_plot(struct proc_options *options)
+{
+    struct recording recording = {.path = options->arguments[0]};
+    char template[PATH_MAX];
+    if (!options->out)
+        return error_usage("matrix proc plot FILE.csv --out=FILE.svg",
+                           "where the picture goes is missing");
+    const char *type = strrchr(options->out, '.');
+    if (!type || (strcmp(type, ".svg") != 0 && strcmp(type, ".png") != 0))
+        return error_usage("name it FILE.svg or FILE.png", "%s: no such kind of picture",
+                           options->out);
+    if (!installed_find(INSTALLED_SHARED, "footprint.gnuplot", template))
+        return error_new(MATRIX_ERROR_HOST, 0, "build it with `make`, or install Matrix again",
+                         "the template footprint.gnuplot is missing");
+    struct matrix_error *error = read_recording(&recording);
+    if (!error)
+        error = draw(&recording, type + 1, template, options->out);
+    free(recording.rows);
+    return error;
+}
