@@ -53,6 +53,11 @@ double bench_median(struct bench_values *values)
 
 void bench_print(const struct bench_result *result)
 {
+    static const char *const goals[] = {
+        [BENCH_GOAL_RATIO] = "ratio",
+        [BENCH_GOAL_RATIO_AT_LEAST] = "ratio_at_least",
+        [BENCH_GOAL_VALUE] = "value",
+    };
     printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.10g, \"baseline\": \"%s\", "
            "\"baseline_value\": %.10g, \"ratio\": ",
            result->name, result->unit, result->value, result->baseline, result->baseline_value);
@@ -63,7 +68,7 @@ void bench_print(const struct bench_result *result)
     printf(", \"runs\": %u", result->runs);
     if (result->goal_is != BENCH_NO_GOAL)
         printf(", \"goal\": %.10g, \"goal_is\": \"%s\"", result->goal,
-               result->goal_is == BENCH_GOAL_RATIO ? "ratio" : "value");
+               goals[result->goal_is]);
     puts("}");
     fflush(stdout);
 }

@@ -32,7 +32,12 @@ void bench_add(struct bench_values *values, double value);
 double bench_quantile(struct bench_values *values, double share);
 double bench_median(struct bench_values *values);
 
-enum bench_goal { BENCH_NO_GOAL, BENCH_GOAL_RATIO, BENCH_GOAL_VALUE };
+enum bench_goal {
+    BENCH_NO_GOAL,
+    BENCH_GOAL_RATIO,          /* the ratio is at most that */
+    BENCH_GOAL_RATIO_AT_LEAST, /* the ratio is at least that: more is better */
+    BENCH_GOAL_VALUE,          /* the value is at most that */
+};
 
 struct bench_result {
     const char *name, *unit;
@@ -41,7 +46,7 @@ struct bench_result {
     double baseline_value;
     unsigned runs; /* of each of the two */
     enum bench_goal goal_is;
-    double goal; /* not to be exceeded by the ratio, or by the value */
+    double goal;
 };
 
 void bench_print(const struct bench_result *result);
