@@ -24,6 +24,7 @@
 #define STEPS_MAX  10000
 #define PAGE       MATRIX_PAGE_BYTES
 #define HUGE_PAGE  (2ULL << 20)
+#define HEAP_BYTES (64UL << 10)
 #define NS_PER_S   1000000000ULL
 #define KB(number) ((number) >> 10)
 
@@ -184,30 +185,41 @@ static void wait_for_enter(void)
             exit(EXIT_SUCCESS);
 }
 
-static void wait_for_observer(const struct memsteps *memsteps)
+static void pause_for(uint64_t pause_ns)
 {
-    struct timespec left = {.tv_sec = (time_t)(memsteps->pause_ns / NS_PER_S),
-                            .tv_nsec = (long)(memsteps->pause_ns % NS_PER_S)};
+    struct timespec left = {.tv_sec = (time_t)(pause_ns / NS_PER_S),
+                            .tv_nsec = (long)(pause_ns % NS_PER_S)};
     while (nanosleep(&left, &left) && errno == EINTR)
         ;
+}
+
+static void wait_for_observer(const struct memsteps *memsteps)
+{
+    pause_for(memsteps->pause_ns);
     if (memsteps->interactive)
         wait_for_enter();
 }
 
 /*
- * Does everything once, with one page, before it measures: what that allocates for itself, and what
- * it brings into memory of the program and its libraries, is then there at the start.
+ * Does everything once, with one page, before it measures: what that brings into memory of the
+ * program and its libraries is then there at the start. So is the heap that measuring works in.
  */
 static struct matrix_error *measure_start(struct memsteps *memsteps)
 {
     struct memsteps rehearsal = *memsteps;
     struct matrix_footprint start;
+    void *heap = malloc(HEAP_BYTES);
+    if (heap)
+        explicit_bzero(heap, HEAP_BYTES); /* unlike memset() never optimised away */
+    free(heap);
     rehearsal.huge = false;
     rehearsal.step_bytes = PAGE;
     for (size_t phase = 0; phase < PHASES; phase++) {
         RETURN_IF_ERROR(phases[phase].take(&rehearsal, 0));
         RETURN_IF_ERROR(matrix_lens_footprint(memsteps->lens, getpid(), &start));
     }
+    pause_for(0);
+    RETURN_IF_ERROR(matrix_lens_footprint(memsteps->lens, getpid(), &start));
     memsteps->virtual_bytes = start.virtual_bytes;
     memsteps->resident_bytes = start.resident_bytes;
     return NULL;
