@@ -134,8 +134,8 @@ static struct matrix_error *read_recording(struct recording *recording)
 }
 
 /* The numbers in the units of the axes, in memory. */
-static struct matrix_error *write_data(const struct recording *recording, const struct unit *time,
-                                       const struct unit *size, int *fd)
+static struct matrix_error *write_data(const struct recording *recording,
+                                       const struct unit *const units[COLUMNS], int *fd)
 {
     *fd = memfd_create("recording", MFD_CLOEXEC);
     CLEANUP_FILE FILE *file = *fd < 0 ? NULL : fdopen(dup(*fd), "w");
@@ -143,8 +143,8 @@ static struct matrix_error *write_data(const struct recording *recording, const 
         return error_host(errno, "make room for the numbers of %s", recording->path);
     for (size_t i = 0; i < recording->count; i++) {
         const double *row = recording->rows[i];
-        fprintf(file, "%.9g %.9g %.9g\n", row[TIME] / time->size, row[VIRTUAL] / size->size,
-                row[RESIDENT] / size->size);
+        fprintf(file, "%.9g %.9g %.9g\n", row[TIME] / units[TIME]->size,
+                row[VIRTUAL] / units[VIRTUAL]->size, row[RESIDENT] / units[RESIDENT]->size);
     }
     if (fflush(file) || ferror(file))
         return error_host(errno, "copy the numbers of %s", recording->path);
@@ -177,14 +177,16 @@ static struct matrix_error *start_gnuplot(char *const *arguments, int data, int 
 static struct matrix_error *draw(const struct recording *recording, const char *type,
                                  const char *template, const char *out)
 {
-    const double most = fmax(recording->most[VIRTUAL], recording->most[RESIDENT]);
-    const double least = fmin(recording->most[VIRTUAL], recording->most[RESIDENT]);
-    const bool one_axis = most <= ONE_AXIS_RATIO * least;
-    const struct unit *time = choose(time_units, recording->most[TIME]);
-    const struct unit *size = choose(size_units, one_axis ? most : least);
+    const double *most = recording->most;
+    const double larger = fmax(most[VIRTUAL], most[RESIDENT]);
+    const bool one_axis = larger <= ONE_AXIS_RATIO * fmin(most[VIRTUAL], most[RESIDENT]);
+    const struct unit *const units[COLUMNS] = {
+        [TIME] = choose(time_units, most[TIME]),
+        [VIRTUAL] = choose(size_units, one_axis ? larger : most[VIRTUAL]),
+        [RESIDENT] = choose(size_units, one_axis ? larger : most[RESIDENT]),
+    };
     CLEANUP_CLOSE int data = -1;
-    RETURN_IF_ERROR(write_data(recording, time, size, &data));
-    /* Numbers above those that gnuplot's own get. */
+    RETURN_IF_ERROR(write_data(recording, units, &data));
     CLEANUP_CLOSE int picture = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (picture < 0)
         return error_host(errno, "write the picture %s", out);
@@ -192,8 +194,9 @@ static struct matrix_error *draw(const struct recording *recording, const char *
                                (char *)"-c",
                                (char *)template,
                                (char *)type,
-                               (char *)time->name,
-                               (char *)size->name,
+                               (char *)units[TIME]->name,
+                               (char *)units[VIRTUAL]->name,
+                               (char *)units[RESIDENT]->name,
                                (char *)(one_axis ? "1" : "2"),
                                NULL};
     return start_gnuplot(arguments, data, picture);

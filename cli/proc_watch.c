@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <langinfo.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -48,7 +49,7 @@ static struct matrix_error *show_json(const struct watch *watch, double time_s,
 {
     json_t *root = proc_json_begin(watch->options->lens);
     json_object_set_new(root, "pid", json_integer(watch->task.pid));
-    json_object_set_new(root, "time_s", json_real(time_s));
+    json_object_set_new(root, "time_s", json_real(rint(time_s * 1e6) / 1e6));
     json_object_set_new(root, "virtual_bytes", bytes_json(seen->virtual_bytes));
     json_object_set_new(root, "resident_bytes", bytes_json(seen->resident_bytes));
     json_object_set_new(root, "anonymous_bytes", bytes_json(seen->anonymous_bytes));
