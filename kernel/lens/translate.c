@@ -107,9 +107,12 @@ static int translate_range(struct mm_struct *mm, struct matrix_lens_translate *t
 
 static int check(const struct matrix_lens_translate *translate)
 {
+	/* Up to the last page of all, whose end is 2^64. */
+	const u64 after = (U64_MAX - translate->address) >> PAGE_SHIFT;
+
 	if (translate->flags & ~MATRIX_LENS_NO_ADDRESSES || translate->reserved ||
-	    !PAGE_ALIGNED(translate->address) || translate->count > U64_MAX >> PAGE_SHIFT ||
-	    translate->address + (translate->count << PAGE_SHIFT) < translate->address)
+	    !PAGE_ALIGNED(translate->address) ||
+	    (translate->count > 0 && translate->count - 1 > after))
 		return -EINVAL;
 	if (!(translate->flags & MATRIX_LENS_NO_ADDRESSES) && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
