@@ -30,7 +30,7 @@
 
 struct memsteps {
     uint64_t steps, step_bytes, pause_ns;
-    bool interactive, huge;
+    bool interactive, huge, prompts;
     struct matrix_lens *lens;
     uint64_t virtual_bytes, resident_bytes; /* what must be */
     char **memory;                          /* of each step */
@@ -175,10 +175,10 @@ static struct matrix_error *print_line(const struct memsteps *memsteps, const ch
 }
 
 /* Reads up to the end of a line. Not by stdio, whose buffer would be memory that was not there. */
-static void wait_for_enter(void)
+static void wait_for_enter(const struct memsteps *memsteps)
 {
     char byte = 0;
-    if (isatty(STDIN_FILENO))
+    if (memsteps->prompts)
         fputs("Enter goes on. ", stderr);
     while (byte != '\n')
         if (read(STDIN_FILENO, &byte, 1) != 1)
@@ -197,7 +197,7 @@ static void wait_for_observer(const struct memsteps *memsteps)
 {
     pause_for(memsteps->pause_ns);
     if (memsteps->interactive)
-        wait_for_enter();
+        wait_for_enter(memsteps);
 }
 
 /*
@@ -261,7 +261,8 @@ static struct matrix_error *run(struct memsteps *memsteps)
 int main(int argc, char **argv)
 {
     static char line[BUFSIZ];
-    struct memsteps memsteps = {.steps = 4, .step_bytes = 16ULL << 20};
+    struct memsteps memsteps = {
+        .steps = 4, .step_bytes = 16ULL << 20, .prompts = isatty(STDIN_FILENO)};
     cli_open_standard_files();
     argp_err_exit_status = EXIT_BAD_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &memsteps);
