@@ -12,20 +12,24 @@
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
 /* Folios came with 5.16. Before, the head of a compound page stood for all of it. */
-#define folio page
-#define page_folio(page) compound_head(page)
-#define folio_test_anon(folio) PageAnon(folio)
-#define folio_test_swapbacked(folio) PageSwapBacked(folio)
-#define folio_test_reserved(folio) PageReserved(folio)
-#define folio_get(folio) get_page(folio)
-#define folio_put(folio) put_page(folio)
-#define folio_try_get(folio) get_page_unless_zero(folio)
-#define folio_test_swapcache(folio) PageSwapCache(folio)
+struct folio {
+	struct page page;
+};
+
+#define page_folio(of)             ((struct folio *)compound_head(of))
+#define folio_test_anon(folio)       PageAnon(&(folio)->page)
+#define folio_test_hugetlb(folio)    PageHuge(&(folio)->page)
+#define folio_test_reserved(folio)   PageReserved(&(folio)->page)
+#define folio_test_swapbacked(folio) PageSwapBacked(&(folio)->page)
+#define folio_test_swapcache(folio)  PageSwapCache(&(folio)->page)
+#define folio_get(folio)             get_page(&(folio)->page)
+#define folio_put(folio)             put_page(&(folio)->page)
+#define folio_try_get(folio)         get_page_unless_zero(&(folio)->page)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
-#define kmap_local_page(page) kmap_atomic(page)
-#define kunmap_local(address) kunmap_atomic(address)
+#define kmap_local_page(page)        kmap_atomic(page)
+#define kunmap_local(address)        kunmap_atomic(address)
 #endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
@@ -42,7 +46,7 @@ static inline bool page_is_exclusive(struct page *page, struct folio *folio)
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 19, 0)
 	return PageAnonExclusive(folio_test_hugetlb(folio) ? &folio->page : page);
 #else
-	return page_mapcount(page) == 1 && !PageSwapCache(folio);
+	return page_mapcount(page) == 1 && !PageSwapCache(&folio->page);
 #endif
 }
 
