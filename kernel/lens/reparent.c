@@ -95,16 +95,26 @@ static void mark_below_subreaper(struct task_struct *child, struct task_struct *
 			process->signal->has_child_subreaper = 1;
 }
 
+/*
+ * The old parent may wait for this child, and must see that it is gone. It is woken before the
+ * move and looks after: a thread that waits with __WNOTHREAD is woken only for a child whose
+ * ->parent it is. Of a traced child that is the tracer; so for this moment it is not.
+ */
+static void wake_old_parent(struct task_struct *child)
+{
+	struct task_struct *parent = parent_of(child);
+	struct task_struct *tracer = rcu_dereference_protected(child->parent, true);
+
+	rcu_assign_pointer(child->parent, parent);
+	__wake_up_sync_key(&parent->signal->wait_chldexit, TASK_INTERRUPTIBLE, child);
+	rcu_assign_pointer(child->parent, tracer);
+}
+
 static void move_child(struct task_struct *child, struct task_struct *adopter)
 {
 	struct task_struct *thread;
 
-	/*
-	 * The old parent may wait for this child, and must see that it is gone. It is woken before
-	 * and looks after: who waits with __WNOTHREAD is woken only for a child of its own.
-	 */
-	__wake_up_sync_key(&parent_of(child)->signal->wait_chldexit, TASK_INTERRUPTIBLE, child);
-
+	wake_old_parent(child);
 	for_each_thread(child, thread) {
 		rcu_assign_pointer(thread->real_parent, adopter);
 		/* A tracer goes on tracing; the parent that a trace ends with is the real one. */
@@ -122,9 +132,8 @@ static void move_child(struct task_struct *child, struct task_struct *adopter)
 	__wake_up_sync_key(&adopter->signal->wait_chldexit, TASK_INTERRUPTIBLE, child);
 }
 
-static int move_exclusively(void *context)
+static int move_between(struct move *move)
 {
-	struct move *move = context;
 	struct task_struct *child = pid_task(move->child, PIDTYPE_TGID);
 	struct task_struct *parent = pid_task(move->parent, PIDTYPE_PID);
 	struct task_struct *adopter;
@@ -145,19 +154,37 @@ static int move_exclusively(void *context)
 	return 0;
 }
 
+static int move_exclusively(void *context)
+{
+	int error;
+
+	/* Nobody else runs, but lockdep does not know that: pid_task() wants tasklist_lock or RCU. */
+	rcu_read_lock();
+	error = move_between(context);
+	rcu_read_unlock();
+	return error;
+}
+
 /* The functions above run within stop_machine(). */
 
-/* ERR_PTR, or a reference that put_pid() gives back. */
+/*
+ * ERR_PTR, or a reference that put_pid() gives back. Not by way of the task, as process_get() is:
+ * when a thread calls exec(), the task that had the number loses it.
+ */
 static struct pid *get_permitted(pid_t number)
 {
-	struct task_struct *task = process_get_permitted(number);
-	struct pid *pid;
+	struct pid *pid = find_get_pid(number);
+	struct task_struct *task = get_pid_task(pid, PIDTYPE_PID);
+	int error = number > 0 ? -ESRCH : -EINVAL;
 
-	if (IS_ERR(task))
-		return ERR_CAST(task);
-	pid = get_task_pid(task, PIDTYPE_PID);
-	put_task_struct(task);
-	return pid ?: ERR_PTR(-ESRCH);
+	if (task) {
+		error = process_permit(task);
+		put_task_struct(task);
+	}
+	if (!error)
+		return pid;
+	put_pid(pid);
+	return ERR_PTR(error);
 }
 
 long lens_reparent(void *argument)

@@ -78,14 +78,15 @@ static void add_task(struct task_struct *task, char state, struct process_list *
 	struct pid_namespace *ns = task_active_pid_ns(current);
 	struct matrix_lens_task *entry;
 	pid_t tid = task_pid_nr_ns(task, ns);
+	pid_t pid = task_tgid_nr_ns(task, ns);
 
-	/* It is in no namespace that the caller sees, or it has just been released. */
-	if (tid == 0)
+	/* It is in no namespace that the caller sees, or it, or all of it, has just been released. */
+	if (tid == 0 || pid == 0)
 		return;
 	if (list->count++ >= list->capacity)
 		return;
 	entry = &list->tasks[list->count - 1];
-	entry->pid = task_tgid_nr_ns(task, ns);
+	entry->pid = pid;
 	entry->tid = tid;
 	entry->parent_pid = task_tgid_nr_ns(rcu_dereference(task->real_parent), ns);
 	entry->cpu = task_cpu(task);
