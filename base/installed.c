@@ -23,6 +23,7 @@ static const struct {
 } places[] = {
     [INSTALLED_PROGRAM] = {"%s/%s", MATRIX_LIBEXECDIR "/%s"},
     [INSTALLED_GUEST] = {"%s/guest/%s.elf", MATRIX_GUESTDIR "/%s.elf"},
+    [INSTALLED_MODULES] = {"%s/modules/%s", MATRIX_DATADIR "/modules/%s"},
     [INSTALLED_SHARED] = {"%s/share/%s", MATRIX_DATADIR "/%s"},
 };
 

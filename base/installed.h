@@ -10,6 +10,7 @@
 enum installed_kind {
     INSTALLED_PROGRAM, /* "matrix-report" */
     INSTALLED_GUEST,   /* "hello": hello.elf among the guests */
+    INSTALLED_MODULES, /* "": the directory of those of each kernel, with a slash at its end */
     INSTALLED_SHARED,  /* "footprint.gnuplot" */
 };
 

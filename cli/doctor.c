@@ -35,6 +35,7 @@ static const struct doctor_check checks[] = {
     {.name = "timers", .run = doctor_check_timers},
     {.name = "lab", .run = doctor_check_lab},
     {.name = "kernel modules", .run = doctor_check_modules},
+    {.name = "lens", .run = doctor_check_lens},
 };
 
 static const struct {

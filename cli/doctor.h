@@ -65,4 +65,7 @@ void doctor_check_timers(const struct doctor_host *host, struct doctor_line *lin
 void doctor_check_lab(const struct doctor_host *host, struct doctor_line *line);
 void doctor_check_modules(const struct doctor_host *host, struct doctor_line *line);
 
+/* doctor_lens.c */
+void doctor_check_lens(const struct doctor_host *host, struct doctor_line *line);
+
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* matrix-proc: the lens on any process. A file for each group of subcommands; proc.c has the table. */
+/* matrix-proc: the lens on any process. proc.c has the table of subcommands. */
 #ifndef CLI_PROC_H
 #define CLI_PROC_H
 
@@ -38,7 +38,7 @@ proc_command proc_pgfaults;
 /* proc_plot.c */
 proc_command proc_plot;
 
-/* --- what they have in common, in proc_common.c ------------------------------------------------ */
+/* --- what they have in common, in proc_common.c ----------------------------------------------- */
 
 struct matrix_error *proc_parse_pid(const char *text, pid_t *pid) MATRIX_MUST_CHECK;
 
@@ -51,10 +51,10 @@ void proc_print_process(FILE *file, const struct matrix_lens_task *task);
 /* The first members of every JSON object: version and source. */
 json_t *proc_json_begin(const struct matrix_lens *lens);
 
-/* Addresses in JSON are strings, "0x1000": jansson's numbers are signed, and JSON's may be doubles. */
+/* An address as JSON has it: "0x1000". Its numbers may be doubles to who reads them. */
 json_t *proc_json_address(uint64_t address);
 
-/* Prints and frees an object; indented, or on one line. The error if root is NULL, or at the end. */
+/* Prints and frees an object, indented or on one line. NULL means that there was no memory. */
 struct matrix_error *proc_json_print(json_t *root, bool one_line) MATRIX_MUST_CHECK;
 
 /*
@@ -67,7 +67,7 @@ void proc_print_source(const struct matrix_lens *lens, const char *files, pid_t 
 struct matrix_error *proc_check_same(const struct matrix_lens *lens,
                                      const struct matrix_lens_task *before) MATRIX_MUST_CHECK;
 
-/* --- looking again and again, in proc_clock.c -------------------------------------------------- */
+/* --- looking again and again, in proc_clock.c ------------------------------------------------- */
 
 /* From now on SIGINT, SIGTERM and SIGHUP come only while proc_wait_until waits. */
 void proc_block_ends(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Curves in a terminal: the newest value at the right, the axis from 0 to a round number of bytes. */
+/* Curves in a terminal: the newest value at the right, the axis from 0 to a round number. */
 #ifndef CLI_PROC_CHART_H
 #define CLI_PROC_CHART_H
 

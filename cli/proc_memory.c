@@ -222,7 +222,7 @@ struct matrix_error *proc_translate(struct proc_options *options)
     return error;
 }
 
-/* --- footprint ---------------------------------------------------------------------------------- */
+/* --- footprint -------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name; /* of the JSON member */

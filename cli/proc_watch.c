@@ -151,7 +151,7 @@ static struct matrix_error *look(struct watch *watch)
     return NULL;
 }
 
-/* Looks until the end; what is wrong with the first look is an error, later the process has ended. */
+/* Looks until the end. That there is no process is an error at first, and later the end. */
 static struct matrix_error *look_on(struct watch *watch, struct proc_options *options)
 {
     RETURN_IF_ERROR(look(watch));

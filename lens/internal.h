@@ -26,7 +26,7 @@ struct matrix_lens {
         *module_error; /* with /proc: why not the module; NULL: it was not asked for */
 };
 
-/* --- device.c: the module ------------------------------------------------------------------- */
+/* --- device.c: the module --------------------------------------------------------------------- */
 
 extern const struct lens_source device_source;
 struct matrix_error *device_open(int *fd, unsigned *features) MATRIX_MUST_CHECK;

@@ -61,7 +61,7 @@ MATRIX_API const char *matrix_lens_source_name(const struct matrix_lens *lens);
 /* What only the module can do, and this one can: MATRIX_LENS_CAN_*. 0 with /proc. */
 MATRIX_API unsigned matrix_lens_features(const struct matrix_lens *lens);
 
-/* --- memory ------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 /*
  * Translates pages of a process: an entry of MATRIX_PAGE_* for each.
@@ -136,7 +136,7 @@ MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_lens_footprint_quick(const struct matrix_lens *lens, pid_t pid,
                             struct matrix_footprint *footprint);
 
-/* --- processes ------------------------------------------------------------------------------ */
+/* --- processes -------------------------------------------------------------------------------- */
 
 /* Tasks as matrix/uapi/matrix_lens.h has them; name is whatever the process calls itself. */
 struct matrix_task_list {
@@ -168,7 +168,7 @@ matrix_lens_processes(const struct matrix_lens *lens, struct matrix_task_list *l
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_lens_process(const struct matrix_lens *lens, pid_t pid, struct matrix_lens_task *task);
 
-/* --- what only the module can do; by /proc each fails with EOPNOTSUPP ------------------------ */
+/* --- what only the module can do; by /proc each fails with EOPNOTSUPP ------------------------- */
 
 /* A byte of memory: of a process, which is checked, or physical alone. */
 struct matrix_place {
