@@ -135,7 +135,17 @@ static int access_in_process(struct access *access)
 	return access->error;
 }
 
-/* What a user's page is: anonymous, or of a file, and on one of the lists of such pages. */
+/*
+ * The huge page of zeros has no flag of its own, and its symbol is not exported: it is of 2 MiB and
+ * nobody's. Some large piece of the kernel's own may look like it, and is refused with it.
+ */
+static bool may_be_huge_zero(struct page *page, struct folio *folio)
+{
+	return PageCompound(page) && compound_order(&folio->page) == PMD_SHIFT - PAGE_SHIFT &&
+	       !folio_test_anon(folio) && !folio_test_hugetlb(folio) && !folio->page.mapping;
+}
+
+/* Anonymous memory, and what is shared by way of tmpfs. */
 static bool is_user_memory(struct folio *folio)
 {
 	return folio_test_anon(folio) || folio_test_swapbacked(folio);
@@ -146,7 +156,8 @@ static int access_page(struct page *page, struct access *access)
 	struct folio *folio = page_folio(page);
 	int error;
 
-	if (is_zero_pfn(page_to_pfn(page)) || folio_test_reserved(folio))
+	if (is_zero_pfn(page_to_pfn(page)) || folio_test_reserved(folio) ||
+	    may_be_huge_zero(page, folio))
 		return -EACCES;
 	if (!(access->byte->flags & MATRIX_LENS_FORCE) && !is_user_memory(folio))
 		return -EACCES;
@@ -201,9 +212,6 @@ static int check(const struct matrix_lens_byte *byte, bool is_write)
 	/* Both say why in the kernel's log. */
 	if (security_locked_down(is_write ? LOCKDOWN_DEV_MEM : LOCKDOWN_KCORE))
 		return -EPERM;
-	/* There a table's lock may sleep, which what is done under it here must not. */
-	if (is_write && !LENS_MAY_STOP_MACHINE)
-		return -EOPNOTSUPP;
 	return 0;
 }
 

@@ -17,7 +17,7 @@ long lens_running(void *argument);
 long lens_children(void *argument);
 long lens_reparent(void *argument);
 
-/* What PREEMPT_RT forbids, since locks that this module relies on may sleep there. */
-#define LENS_MAY_STOP_MACHINE (!IS_ENABLED(CONFIG_PREEMPT_RT))
+/* Not on PREEMPT_RT: lens/reparent.c says why. */
+#define LENS_CAN_REPARENT (!IS_ENABLED(CONFIG_PREEMPT_RT))
 
 #endif

@@ -25,9 +25,9 @@ static long lens_info(void *argument)
 	info->version = MATRIX_LENS_VERSION;
 	info->features = 0;
 	info->page_size = PAGE_SIZE;
-	if (LENS_MAY_STOP_MACHINE)
+	if (LENS_CAN_REPARENT)
 		info->features |= MATRIX_LENS_CAN_REPARENT;
-	if (LENS_MAY_STOP_MACHINE && !security_locked_down(LOCKDOWN_DEV_MEM))
+	if (!security_locked_down(LOCKDOWN_DEV_MEM))
 		info->features |= MATRIX_LENS_CAN_WRITE;
 	return 0;
 }

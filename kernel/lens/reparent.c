@@ -195,7 +195,7 @@ long lens_reparent(void *argument)
 
 	if (reparent->flags || reparent->reserved)
 		return -EINVAL;
-	if (!LENS_MAY_STOP_MACHINE)
+	if (!LENS_CAN_REPARENT)
 		return -EOPNOTSUPP;
 	move.child = get_permitted(reparent->pid);
 	if (IS_ERR(move.child))

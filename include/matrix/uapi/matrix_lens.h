@@ -136,7 +136,6 @@ struct matrix_lens_footprint {
  *             firmware, not in the kernel's map of memory (memfd_secret(2)), or there read-only.
  *             PHYSICAL without FORCE: also what is no user's memory
  *   EROFS     write: the page is of a file on disk, which would change without its knowing
- *   EOPNOTSUPP write, on a PREEMPT_RT kernel
  */
 struct matrix_lens_byte {
 	__u32 size;
