@@ -22,7 +22,7 @@ FUZZ_SECONDS ?= 300
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all deps demo test bench fuzz lab lint format install clean help
+.PHONY: all deps modules demo test bench fuzz lab lint format install clean help
 
 all: deps $(BUILD)/build.ninja ## build everything
 	ninja -C $(BUILD)
@@ -31,7 +31,10 @@ $(BUILD)/build.ninja:
 	meson setup $(SETUP) --prefix $(PREFIX) $(BUILD)
 
 deps: ## install what is missing of Debian's packages
-	@tools/deps.sh build plot lab check
+	@tools/deps.sh build plot lab check modules
+
+modules: all ## build the kernel modules for the lab's kernel
+	@tools/modules.sh $(BUILD)
 
 demo: all ## two guests share one core by contract, 70 to 30
 	@tools/demo.sh $(BUILD)

@@ -1,65 +1,60 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Makes what the lab boots: a stock Debian kernel and an initramfs. Called by matrix-lab
-# before each run (lab/image.c) as: prepare.sh STATE_DIRECTORY KERNEL_PACKAGE. Prints the
-# directory that holds vmlinux, initramfs.cpio and modules/ to stdout; what takes time is
-# announced on stderr. Installs nothing and needs no root. When all is there it takes
-# some milliseconds.
+# before each run (lab/image.c) as: prepare.sh STATE_DIRECTORY KERNEL, which is a short name
+# (lab/kernels) or a Debian package. Prints the directory that holds vmlinux, initramfs.cpio
+# and modules/ to stdout; what takes time is announced on stderr. Installs nothing and needs no
+# root. When all is there it takes some milliseconds. Ends with status 77 where the kernel
+# cannot be had.
 #
-# STATE_DIRECTORY/unpacked/PACKAGE   the Debian packages, unpacked; fetched once
-# STATE_DIRECTORY/machine/PACKAGE    what is made from them; made anew when lab/ changes
+# STATE_DIRECTORY/unpacked/NAME   the Debian packages, unpacked; fetched once
+# STATE_DIRECTORY/machine/NAME    what is made from them; made anew when lab/ changes
 #
 # Both come into being by rename(2) under a lock: they are whole or they are not there.
 set -euo pipefail
 export LC_ALL=C
 umask 022
 
-# Why linux-image-amd64, and not the smaller linux-image-cloud-amd64: the latter has no 9p.
-package=$2
 state=$(readlink -m -- "$1")
 source=$(dirname -- "$(readlink -f -- "$0")")
-unpacked=$state/unpacked/$package
-machine=$state/machine/$package
+# shellcheck source=lab/packages.sh
+. "$source/packages.sh"
+# Why linux-image-amd64 is the default, and not the smaller linux-image-cloud-amd64: the latter
+# has no 9p.
+find_kernel "$2"
+unpacked=$state/unpacked/$name
+machine=$state/machine/$name
 
 # The machine needs these modules to reach the host's files and matrix-lab, and to be a
 # KVM host; everything else is built in, or can be loaded by the command from /lib/modules.
+# Some are built into some kernels.
 modules=(virtio_pci virtio_console 9pnet_virtio 9p overlay kvm-amd)
-
-say() { echo "matrix lab: $*" >&2; }
-fail() {
-    say "$1"
-    say "what helps: $2"
-    exit 1
-}
 
 recipe() { cat "$source/prepare.sh" "$source/init" "$source/session" | sha256sum; }
 is_ready() { [[ -f $machine/recipe && $(<"$machine/recipe") == "$(recipe)" ]]; }
 
-# The host's package lists may be missing, or too old for what the mirror still has, and
-# only root could renew them: then use lists of our own, which any user may fetch.
-apt_options=(-q -o APT::Sandbox::User=root)
-use_private_lists() {
-    say "the host's package lists do not do; fetching lists of our own"
-    mkdir -p "$work/apt/state/lists/partial" "$work/apt/cache/archives/partial"
-    apt_options+=(-o "Dir::State=$work/apt/state" -o "Dir::Cache=$work/apt/cache")
-    apt-get "${apt_options[@]}" update >"$work/apt.log" 2>&1
-}
-
-# A metapackage (linux-image-amd64) names the newest image; an image names itself.
+# A metapackage (linux-image-amd64) names the newest image; an image names itself. Where the
+# suite has moved on, images of the version that is wanted may still be there.
 find_image() {
+    local image
     if [[ $package =~ ^linux-image-[0-9] ]]; then
-        echo "$package"
+        image=$package
     else
-        apt-cache "${apt_options[@]}" depends "$package" 2>>"$work/apt.log" |
-            sed -nE '0,/^ *Depends: (linux-image-[0-9]\S+)$/s//\1/p'
+        image=$(list_dependencies "$package" 'linux-image-[0-9]\S+')
     fi
+    if [[ -n $version && $image != "linux-image-$version"[.+-]* ]]; then
+        image=$(apt-cache "${apt_options[@]}" pkgnames "linux-image-$version" |
+            grep -xE "linux-image-${version//./\\.}[.+-][^a-z]*(deb[0-9.]+-)?amd64" | sort -V | tail -n1)
+    fi
+    [[ -n $image ]] && echo "$image"
 }
 
-download() {
+# Newer kernels are split: the image's package only names those with its files.
+download_image() {
     local image
-    image=$(find_image) && [[ -n $image ]] || return 1
-    say "downloading $image and busybox-static"
-    (cd "$work" && apt-get "${apt_options[@]}" download "$image" busybox-static >>apt.log 2>&1)
+    image=$(find_image) || return 1
+    mapfile -t parts < <(list_dependencies "$image" 'linux-(base|binary|modules)-[0-9]\S+')
+    download "$image" "${parts[@]}" busybox-static
 }
 
 find_busybox() {
@@ -68,19 +63,13 @@ find_busybox() {
 }
 
 fetch() {
-    command -v apt-get dpkg-deb >/dev/null ||
-        fail "apt-get and dpkg-deb are not here, so no Debian kernel can be fetched" \
-            "use a Debian host, or copy $unpacked from one"
-    : >"$work/apt.log"
-    if ! download && ! { use_private_lists && download; }; then
-        cat "$work/apt.log" >&2
-        fail "cannot download $package" "check the network and /etc/apt/sources.list, then 'sudo apt-get update'"
+    open_archive
+    download_image || { use_private_lists && download_image; } || unavailable_archive "the kernel $name"
+    unpack "$work/root"
+    if [[ ! -d $work/root/lib/modules ]]; then
+        mkdir -p "$work/root/lib"
+        mv "$work/root/usr/lib/modules" "$work/root/lib/modules"
     fi
-    say "unpacking"
-    local deb
-    for deb in "$work"/*.deb; do
-        dpkg-deb -x "$deb" "$work/root"
-    done
     find_busybox "$work/root"
     # kmod's own writes the binary indexes that its modprobe reads; busybox's will do for the boot.
     local depmod
@@ -128,19 +117,25 @@ list_modules() {
 }
 
 build() {
-    local image tree root=$work/initramfs module
+    local image release tree root=$work/initramfs module
     find_busybox "$unpacked"
-    image=$(echo "$unpacked"/boot/vmlinuz-*)
-    tree=$unpacked/lib/modules/${image##*/vmlinuz-}
+    release=$(ls "$unpacked/lib/modules")
+    tree=$unpacked/lib/modules/$release
+    image=$unpacked/boot/vmlinuz-$release
+    [[ -e $image ]] || image=$tree/vmlinuz
     mkdir -p "$work/machine" "$root/bin" "$root/modules"
-    ln -s "../../unpacked/$package/lib/modules" "$work/machine/modules"
+    ln -s "../../unpacked/$name/lib/modules" "$work/machine/modules"
 
     for module in "${modules[@]}"; do
         list_modules "$module"
     done >"$work/paths"
     while read -r module; do
-        cp "$tree/$module" "$root/modules/"
-        echo "/modules/${module##*/}"
+        # Compressed ones would be loaded only by some kernels, and only by some insmods.
+        case $module in
+        *.xz) xz -dc "$tree/$module" >"$root/modules/$(basename "$module" .xz)" ;;
+        *) cp "$tree/$module" "$root/modules/" ;;
+        esac
+        echo "/modules/$(basename "$module" .xz)"
     done <"$work/paths" >"$root/modules/order"
 
     cp "$busybox" "$root/bin/busybox"
@@ -160,19 +155,9 @@ build() {
     mv -T "$work/machine" "$machine"
 }
 
-[[ $package =~ ^[a-z0-9][a-z0-9.+-]+$ ]] ||
-    fail "'$package' is no name of a Debian package" "for example linux-image-amd64"
 if ! is_ready; then
-    mkdir -p "$state" 2>/dev/null || true
-    [[ -w $state ]] ||
-        fail "cannot write to $state, where the lab's kernel is to be" "set MATRIX_LAB_DIR to a directory of yours"
-    exec 9>"$state/lock"
-    flock -n 9 || { say "waiting for another matrix lab to fetch the kernel" && flock 9; }
+    begin_work
     if ! is_ready; then
-        rm -rf "$state"/.new.* # of a run that was killed; nobody else is at work, we hold the lock
-        work=$(mktemp -d "$state/.new.XXXXXX")
-        trap 'rm -rf "$work"' EXIT
-        trap 'exit 130' INT TERM HUP
         [[ -d $unpacked ]] || fetch
         build
     fi

@@ -9,7 +9,8 @@ declare -A groups=(
     [build]="gcc libc6-dev make pkg-config meson ninja-build libcyaml-dev libyaml-dev libjansson-dev libzydis-dev libkmod-dev libcmocka-dev scdoc python3"
     [plot]="gnuplot-nox"
     [lab]="qemu-system-x86 xz-utils kmod"
-    [lint]="clang clang-format clang-tidy cppcheck"
+    [modules]="gcc-12 make libelf1"
+    [lint]="clang clang-format clang-tidy cppcheck sparse"
     [fuzz]="clang libclang-rt-14-dev"
     [check]="valgrind"
 )
