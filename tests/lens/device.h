@@ -37,6 +37,73 @@ static inline int device_translate(int device, pid_t pid, const void *address, s
     return number == 0 && translate.count != count ? ENODATA : number;
 }
 
+/* Both errors and what they come to are for tests of their own: here they end as an entry of 0. */
+static inline uint64_t device_entry(int device, pid_t pid, const void *address)
+{
+    uint64_t entry = 0;
+    const void *page = (const void *)((uintptr_t)address & ~4095UL);
+    return device_translate(device, pid, page, 1, &entry) ? 0 : entry;
+}
+
+static inline int device_footprint(int device, pid_t pid, struct matrix_lens_footprint *footprint)
+{
+    *footprint = (struct matrix_lens_footprint){.size = sizeof(*footprint), .pid = pid};
+    return device_request(device, MATRIX_LENS_FOOTPRINT, footprint);
+}
+
+/* value: the byte that was there. Flags: MATRIX_LENS_FORCE, or with pid 0 also PHYSICAL. */
+static inline int device_read_byte(int device, uint32_t flags, pid_t pid, const void *address,
+                                   uint64_t physical, uint8_t *value)
+{
+    struct matrix_lens_byte byte = {
+        .size = sizeof(byte),
+        .flags = flags,
+        .pid = pid,
+        .virtual_address = (uintptr_t)address,
+        .physical_address = physical,
+    };
+    int number = device_request(device, MATRIX_LENS_READ_BYTE, &byte);
+    *value = byte.value;
+    return number;
+}
+
+static inline int device_write_byte(int device, uint32_t flags, pid_t pid, const void *address,
+                                    uint64_t physical, uint8_t *value)
+{
+    struct matrix_lens_byte byte = {
+        .size = sizeof(byte),
+        .flags = flags,
+        .pid = pid,
+        .value = *value,
+        .virtual_address = (uintptr_t)address,
+        .physical_address = physical,
+    };
+    int number = device_request(device, MATRIX_LENS_WRITE_BYTE, &byte);
+    *value = byte.value;
+    return number;
+}
+
+/* RUNNING, or CHILDREN of pid. count: how many there are, though capacity may be less. */
+static inline int device_tasks(int device, unsigned long request, pid_t pid,
+                               struct matrix_lens_task *tasks, uint32_t capacity, uint32_t *count)
+{
+    struct matrix_lens_tasks argument = {
+        .size = sizeof(argument),
+        .pid = pid,
+        .capacity = capacity,
+        .tasks = (uintptr_t)tasks,
+    };
+    int number = device_request(device, request, &argument);
+    *count = argument.count;
+    return number;
+}
+
+static inline int device_children(int device, pid_t pid, struct matrix_lens_task *tasks,
+                                  uint32_t capacity, uint32_t *count)
+{
+    return device_tasks(device, MATRIX_LENS_CHILDREN, pid, tasks, capacity, count);
+}
+
 static inline int device_reparent(int device, pid_t pid, pid_t parent)
 {
     struct matrix_lens_reparent reparent = {
