@@ -158,7 +158,7 @@ static int move_exclusively(void *context)
 {
 	int error;
 
-	/* Nobody else runs, but lockdep does not know that: pid_task() wants tasklist_lock or RCU. */
+	/* Nobody else runs; but pid_task() wants tasklist_lock or RCU, and lockdep looks. */
 	rcu_read_lock();
 	error = move_between(context);
 	rcu_read_unlock();

@@ -36,7 +36,7 @@ struct memory_leaf {
 	enum memory_level level;
 	unsigned long size;
 	const u64 *entry;
-	spinlock_t *lock;
+	spinlock_t *lock; /* the kernel's; guards entry */
 	const u64 *guard;
 	u64 guard_value;
 };

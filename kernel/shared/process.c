@@ -80,7 +80,7 @@ static void add_task(struct task_struct *task, char state, struct process_list *
 	pid_t tid = task_pid_nr_ns(task, ns);
 	pid_t pid = task_tgid_nr_ns(task, ns);
 
-	/* It is in no namespace that the caller sees, or it, or all of it, has just been released. */
+	/* Not in a namespace that the caller sees, or just released: the thread, or all of it. */
 	if (tid == 0 || pid == 0)
 		return;
 	if (list->count++ >= list->capacity)

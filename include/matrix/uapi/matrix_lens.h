@@ -51,14 +51,14 @@ struct matrix_lens_info {
 #define MATRIX_PAGE_MAPPED     (1ULL << 0)  /* a mapping (VMA) covers the address */
 #define MATRIX_PAGE_PRESENT    (1ULL << 1)  /* there is memory behind it */
 #define MATRIX_PAGE_SWAPPED    (1ULL << 2)  /* its content is in swap */
-#define MATRIX_PAGE_NO_ACCESS  (1ULL << 3)  /* present, but PROT_NONE (or waiting for NUMA's hint) */
+#define MATRIX_PAGE_NO_ACCESS  (1ULL << 3)  /* present, but PROT_NONE, or awaits a NUMA hint */
 #define MATRIX_PAGE_WRITABLE   (1ULL << 4)  /* a write needs no page fault first */
 #define MATRIX_PAGE_DIRTY      (1ULL << 5)  /* written to by this mapping since it was last clean */
 #define MATRIX_PAGE_FILE       (1ULL << 6)  /* of a file's page cache; tmpfs and memfd are files */
 #define MATRIX_PAGE_ANONYMOUS  (1ULL << 7)  /* of no file: heap, stack, private copies */
 #define MATRIX_PAGE_ZERO       (1ULL << 8)  /* the kernel's page of zeros, small or huge */
 #define MATRIX_PAGE_KSM        (1ULL << 9)  /* merged by KSM; ANONYMOUS too */
-#define MATRIX_PAGE_DEVICE     (1ULL << 10) /* no RAM of the kernel's: PFNMAP, device memory, vdso data */
+#define MATRIX_PAGE_DEVICE     (1ULL << 10) /* no page of the kernel's: PFNMAP, devices, vvar */
 #define MATRIX_PAGE_COMPOUND   (1ULL << 11) /* part of a larger page, however it is mapped */
 #define MATRIX_PAGE_ADDRESS    0x000ffffffffff000ULL /* physical address in bytes */
 #define MATRIX_PAGE_SIZE_SHIFT 52 /* two bits: how large a piece the page tables map here */
@@ -68,7 +68,7 @@ struct matrix_lens_info {
 #define MATRIX_PAGE_SIZE_1G    (3ULL << MATRIX_PAGE_SIZE_SHIFT)
 #define MATRIX_PAGE_HUGETLB    (1ULL << 54) /* of the hugetlb pool */
 #define MATRIX_PAGE_MOVING     (1ULL << 55) /* about to be moved (migration); ask again */
-#define MATRIX_PAGE_SHMEM      (1ULL << 56) /* FILE that lives in memory and swap: tmpfs, memfd, shm */
+#define MATRIX_PAGE_SHMEM      (1ULL << 56) /* a FILE in memory and swap: tmpfs, memfd, shm */
 
 /* Leave the physical addresses out: then CAP_SYS_ADMIN is not needed. */
 #define MATRIX_LENS_NO_ADDRESSES (1U << 0)
@@ -102,7 +102,7 @@ struct matrix_lens_footprint {
 	__s32 pid;
 	__u32 mappings;            /* out, this and all below; how many */
 	__u64 virtual_bytes;       /* of all mappings: VmSize */
-	__u64 resident_bytes;      /* of RAM: VmRSS. Without hugetlb, zero pages and devices, as there */
+	__u64 resident_bytes;      /* VmRSS: RAM, without hugetlb, zero pages, devices */
 	__u64 resident_4k_bytes;   /* resident_bytes, by the size of what maps it */
 	__u64 resident_2m_bytes;
 	__u64 anonymous_bytes;     /* resident_bytes, by kind: RssAnon, RssFile, RssShmem */
