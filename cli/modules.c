@@ -146,7 +146,7 @@ static struct matrix_error *load(struct arguments *arguments, const struct wante
         return modules_explain_unsupported("load", name);
     modules_look(arguments->context, name, &state);
     if (state.loaded && wanted->parameters)
-        return error_new(MATRIX_ERROR_HOST, EEXIST, "unload it first",
+        return error_new(MATRIX_ERROR_HOST, 0, "unload it first",
                          "load %s with %s: it is loaded already, and takes parameters only then",
                          name, wanted->parameters);
     if (state.loaded) {
@@ -316,9 +316,9 @@ static struct matrix_error *run(const struct command *command, struct arguments 
     for (size_t i = 0; i < arguments->wanted_count; i++)
         free(arguments->wanted[i].parameters);
     free(arguments->wanted);
-    if (!error && (fflush(stdout) || ferror(stdout)))
-        return error_host(errno, "write to standard output");
-    return error;
+    /* Also before an error: what the log says stands in front of it. */
+    const bool failed = fflush(stdout) || ferror(stdout);
+    return !error && failed ? error_host(errno, "write to standard output") : error;
 }
 
 static int show_help(FILE *to, int status)

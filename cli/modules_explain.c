@@ -144,7 +144,8 @@ static void list_holders(char *text, size_t size)
     size_t length = 0;
     text[0] = '\0';
     while (proc && length < size && (entry = readdir(proc))) {
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !holds_device(entry->d_name))
+        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+            strtol(entry->d_name, NULL, 10) == getpid() || !holds_device(entry->d_name))
             continue;
         char path[NAME_MAX + 16], name[32] = "";
         snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);

@@ -25,6 +25,12 @@ void modules_log_close(struct module_log *log)
     log->fd = -1;
 }
 
+/* The kernel's own words about modules that are not its; they begin as those of the module do. */
+static const char *const of_kernel[] = {
+    " loading out-of-tree module taints kernel",
+    " module verification failed: signature and/or required key missing",
+};
+
 /* "6,339,5140900,-;NAME: text\n KEY=value\n": Documentation/ABI/testing/dev-kmsg. */
 const char *modules_log_text(char *record, const char *name)
 {
@@ -34,7 +40,12 @@ const char *modules_log_text(char *record, const char *name)
         return NULL;
     text++;
     text[strcspn(text, "\n")] = '\0';
-    return strncmp(text, name, length) == 0 && text[length] == ':' ? text : NULL;
+    if (strncmp(text, name, length) != 0 || text[length] != ':')
+        return NULL;
+    for (size_t i = 0; i < sizeof(of_kernel) / sizeof(of_kernel[0]); i++)
+        if (strncmp(text + length + 1, of_kernel[i], strlen(of_kernel[i])) == 0)
+            return NULL;
+    return text;
 }
 
 void modules_log_read(const struct module_log *log, const char *name,

@@ -62,8 +62,6 @@ static const struct {
     {LENS_WRITE, EROFS, MODULE,
      "the page is of a file on disk, which would change without the file system's knowing",
      "write to the file, or to a private copy of the page"},
-    {LENS_WRITE, EOPNOTSUPP, MODULE, "not on a PREEMPT_RT kernel",
-     "boot a kernel without PREEMPT_RT"},
     {LENS_WRITE, EACCES, MODULE,
      "that page is never written to: the zero page, reserved by kernel or firmware, hidden "
      "(memfd_secret), read-only for the kernel, or no user's memory",
