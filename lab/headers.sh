@@ -70,4 +70,10 @@ if ! grep -qsF "include $headers/" "$tree/Makefile"; then
     [[ -d $tree ]] || fetch || fetch_anew
     relocate
 fi
-printf '%s\n' "$tree" "${compiler:-$(sed -nE 's/^CC = .*(gcc-[0-9]+)$/\1/p' "$tree/.kernelvariables")}" ""
+[[ -n $compiler ]] || compiler=$(sed -nE 's/^CC = .*(gcc-[0-9]+)$/\1/p' "$tree/.kernelvariables")
+exec 9>&-
+case $root in
+"" | -) root= ;;
+*) root=$("$source/root.sh" "$state" "$root" "$compiler") ;;
+esac
+printf '%s\n' "$tree" "$compiler" "$root"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154
 # Which kernels there are, and how Debian's packages are fetched without installing them.
 # Sourced by prepare.sh, headers.sh, debug-kernel.sh and root.sh, which set: state (the lab's
 # state directory) and source (this directory).
