@@ -22,6 +22,12 @@ static void keep(struct reply *reply, long value)
     reply->value = value;
 }
 
+void deed_getpid(const long *arguments, struct reply *reply)
+{
+    (void)arguments;
+    keep(reply, syscall(SYS_getpid));
+}
+
 void deed_getppid(const long *arguments, struct reply *reply)
 {
     (void)arguments;
@@ -122,9 +128,19 @@ void deed_serve_in_thread(const long *arguments, struct reply *reply)
         pthread_exit(NULL);
 }
 
+void deed_setns(const long *arguments, struct reply *reply)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, arguments[0], 0);
+    keep(reply, setns(pidfd, CLONE_NEWPID));
+    close(pidfd);
+}
+
 void deed_reparent(const long *arguments, struct reply *reply)
 {
-    reply->error = device_reparent(ACTOR_DEVICE, (pid_t)arguments[0], (pid_t)arguments[1]);
+    struct matrix_lens_reparent reparent = {
+        .size = sizeof(reparent), .pid = (pid_t)arguments[0], .parent_pid = (pid_t)arguments[1]};
+    reply->error = device_request(ACTOR_DEVICE, MATRIX_LENS_REPARENT, &reparent);
+    reply->value = reparent.old_parent_pid;
 }
 
 void deed_drop_ptrace(const long *arguments, struct reply *reply)

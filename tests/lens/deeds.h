@@ -8,6 +8,7 @@
 
 #include "tests/lens/actor.h"
 
+deed deed_getpid;
 deed deed_getppid;
 deed deed_prctl;           /* option, argument */
 deed deed_setpgid;         /* makes a process group of its own */
@@ -18,6 +19,7 @@ deed deed_signal;          /* takes a pending one: signal; EAGAIN where none is 
 deed deed_await_signal;    /* the same, but waits for it: signal */
 deed deed_ptrace;          /* request, pid, data */
 deed deed_serve_in_thread; /* a second thread serves from now on, and the first one ends */
+deed deed_setns;           /* pid: its children are made in that one's pid namespace */
 deed deed_reparent;        /* pid, new parent: by this actor instead of the test */
 deed deed_drop_ptrace;     /* gives CAP_SYS_PTRACE up */
 deed deed_exec_in_thread;  /* a second thread calls exec, of a program that sleeps for ever */
