@@ -17,6 +17,7 @@ struct folio {
 };
 
 #define page_folio(of)             ((struct folio *)compound_head(of))
+#define folio_mapping(folio)         page_mapping(&(folio)->page)
 #define folio_test_anon(folio)       PageAnon(&(folio)->page)
 #define folio_test_hugetlb(folio)    PageHuge(&(folio)->page)
 #define folio_test_reserved(folio)   PageReserved(&(folio)->page)
@@ -39,7 +40,8 @@ struct folio {
 
 /*
  * Is an anonymous page in no other process? PG_anon_exclusive says so since 5.19; it may be clear
- * though the page is exclusive. It stands at the head of a hugetlb page, else at each page.
+ * though the page is exclusive. It stands at the first page that a page table's entry names: one of
+ * 2 MiB has it at its head, unless small entries map it. Of hugetlb it is always the head.
  */
 static inline bool page_is_exclusive(struct page *page, struct folio *folio)
 {

@@ -16,6 +16,7 @@
 #include <linux/capability.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/security.h>
 #include <linux/sched/mm.h>
 
@@ -26,82 +27,88 @@ struct access {
 	int error;
 };
 
-/* Is the page behind @address in the kernel's map, and may it be accessed so? SDM vol. 3, 4.6. */
-static bool is_reachable(const void *address, bool is_write)
+/* Of a file, whether on disk or in memory. */
+static bool is_file(struct folio *folio)
+{
+	return !folio_test_anon(folio) && folio_mapping(folio);
+}
+
+/* What a user's page is: anonymous, or of a file. */
+static bool is_user_memory(struct folio *folio)
+{
+	return folio_test_anon(folio) || is_file(folio);
+}
+
+/* Is the page in the kernel's map of memory, and may it be accessed so there? SDM vol. 3, 4.6. */
+static bool is_reachable(struct page *page, bool is_write)
 {
 	const u64 needed = _PAGE_PRESENT | (is_write ? _PAGE_RW : 0);
+	void *address = kmap_local_page(page);
 	unsigned int level;
 	pte_t *entry = lookup_address((unsigned long)address, &level);
 	u8 unused;
+	bool reachable = entry && (pte_val(READ_ONCE(*entry)) & needed) == needed &&
+			 !copy_from_kernel_nofault(&unused, address, sizeof(unused));
 
-	return entry && (pte_val(READ_ONCE(*entry)) & needed) == needed &&
-	       !copy_from_kernel_nofault(&unused, address, sizeof(unused));
+	kunmap_local(address);
+	return reachable;
 }
 
-/* The page stays what it is during this: it is referenced, or mapped and its table locked. */
-static int access_byte(struct page *page, struct access *access)
+/* The page is reachable, and stays what it is: it is referenced, or mapped and its table locked. */
+static void access_byte(struct page *page, struct access *access)
 {
 	struct matrix_lens_byte *byte = access->byte;
-	u8 *at;
-	int error = 0;
+	u8 *at = (u8 *)kmap_local_page(page) + offset_in_page(byte->physical_address);
 
-	at = (u8 *)kmap_local_page(page) + offset_in_page(byte->physical_address);
-	if (!is_reachable(at, access->is_write))
-		error = -EACCES;
-	else if (access->is_write)
+	if (access->is_write)
 		byte->value = xchg(at, byte->value);
 	else
 		byte->value = READ_ONCE(*at);
 	kunmap_local(at);
-	return error;
+	if (access->is_write && is_user_memory(page_folio(page))) {
+		access->written = page_folio(page);
+		folio_get(access->written);
+	}
 }
 
-/* Has the page no other user than this one mapping? In doubt it has. */
-static bool is_private(struct page *page, struct folio *folio)
+/*
+ * Has the page no other user than one mapping? In doubt it has. @mapped is the page that the
+ * mapping's entry names: the first one where an entry stands for more.
+ */
+static bool is_private(struct page *page, struct page *mapped, struct folio *folio)
 {
-	if (folio_test_anon(folio) && !folio_test_ksm(folio) && page_is_exclusive(page, folio))
+	if (folio_test_anon(folio) && !folio_test_ksm(folio) && page_is_exclusive(mapped, folio))
 		return true;
 	return !PageCompound(page) && !folio_test_ksm(folio) && !folio_test_swapcache(folio) &&
 	       atomic_read(&page->_mapcount) == 0;
 }
 
-static int check_write(struct page *page, u64 entry, u32 flags)
+static int check_write(struct page *page, struct page *mapped, u32 flags)
 {
 	struct folio *folio = page_folio(page);
-	const bool on_disk = (entry & MATRIX_PAGE_FILE) &&
-			     !(entry & (MATRIX_PAGE_SHMEM | MATRIX_PAGE_HUGETLB));
 
-	if (on_disk)
+	/* A page of tmpfs or of hugetlb is all that there is of the file. */
+	if (is_file(folio) && !folio_test_swapbacked(folio) && !folio_test_hugetlb(folio))
 		return -EROFS;
-	if (!(flags & MATRIX_LENS_FORCE) && !is_private(page, folio))
+	if (!(flags & MATRIX_LENS_FORCE) && !is_private(page, mapped, folio))
 		return -EBUSY;
 	return 0;
 }
 
-static int access_mapped(u64 entry, struct access *access)
+/* @entry is present, and what it says is there: @mapped is the first page that it stands for. */
+static int access_mapped(u64 entry, struct page *mapped, struct access *access)
 {
 	struct matrix_lens_byte *byte = access->byte;
-	struct page *page;
-	int error;
+	struct page *page = pfn_to_page(byte->physical_address >> PAGE_SHIFT);
+	int error = 0;
 
-	if (!(entry & MATRIX_PAGE_PRESENT) ||
-	    (entry & MATRIX_PAGE_ADDRESS) != (byte->physical_address & PAGE_MASK))
-		return -ESTALE;
-	if (entry & MATRIX_PAGE_DEVICE)
+	if (!is_reachable(page, access->is_write) ||
+	    (access->is_write && entry & MATRIX_PAGE_ZERO))
 		return -EACCES;
-	page = pfn_to_page(byte->physical_address >> PAGE_SHIFT);
-	if (access->is_write) {
-		if (entry & MATRIX_PAGE_ZERO)
-			return -EACCES;
-		error = check_write(page, entry, byte->flags);
-		if (error)
-			return error;
-	}
-	error = access_byte(page, access);
-	if (!error && access->is_write) {
-		access->written = page_folio(page);
-		folio_get(access->written);
-	}
+	if (access->is_write)
+		error = check_write(page, mapped, byte->flags);
+	if (!error)
+		access_byte(page, access);
 	return error;
 }
 
@@ -110,10 +117,15 @@ static void visit_access(struct vm_area_struct *vma, unsigned long address,
 {
 	struct access *access = context;
 	u64 entry = memory_entry(vma, leaf);
+	u64 start = entry & MATRIX_PAGE_ADDRESS;
 
-	if (entry & MATRIX_PAGE_PRESENT)
-		entry += address & (leaf->size - 1) & PAGE_MASK;
-	access->error = access_mapped(entry, access);
+	if (!(entry & MATRIX_PAGE_PRESENT) ||
+	    start + (address & (leaf->size - 1)) != access->byte->physical_address)
+		access->error = -ESTALE;
+	else if (entry & MATRIX_PAGE_DEVICE)
+		access->error = page_is_ram(start >> PAGE_SHIFT) ? -EACCES : -EFAULT;
+	else
+		access->error = access_mapped(entry, pfn_to_page(start >> PAGE_SHIFT), access);
 }
 
 static int access_in_process(struct access *access)
@@ -145,30 +157,21 @@ static bool may_be_huge_zero(struct page *page, struct folio *folio)
 	       !folio_test_anon(folio) && !folio_test_hugetlb(folio) && !folio->page.mapping;
 }
 
-/* Anonymous memory, and what is shared by way of tmpfs. */
-static bool is_user_memory(struct folio *folio)
-{
-	return folio_test_anon(folio) || folio_test_swapbacked(folio);
-}
-
 static int access_page(struct page *page, struct access *access)
 {
 	struct folio *folio = page_folio(page);
-	int error;
+	u32 flags = access->byte->flags;
+	int error = 0;
 
-	if (is_zero_pfn(page_to_pfn(page)) || folio_test_reserved(folio) ||
-	    may_be_huge_zero(page, folio))
+	if (!is_reachable(page, access->is_write) || is_zero_pfn(page_to_pfn(page)) ||
+	    folio_test_reserved(folio) || may_be_huge_zero(page, folio) ||
+	    (!(flags & MATRIX_LENS_FORCE) && !is_user_memory(folio)))
 		return -EACCES;
-	if (!(access->byte->flags & MATRIX_LENS_FORCE) && !is_user_memory(folio))
-		return -EACCES;
-	if (access->is_write && !(access->byte->flags & MATRIX_LENS_FORCE) &&
-	    !is_private(page, folio))
-		return -EBUSY;
-	error = access_byte(page, access);
-	if (!error && access->is_write && is_user_memory(folio)) {
-		access->written = folio;
-		folio_get(folio);
-	}
+	/* Which entries stand for it is not known here: of a large page others may, in doubt. */
+	if (access->is_write)
+		error = check_write(page, page, flags);
+	if (!error)
+		access_byte(page, access);
 	return error;
 }
 
