@@ -13,8 +13,11 @@ BACKGROUND, TITLE_BACKGROUND, FOREGROUND, DIM = "#14171c", "#20252d", "#d6dbe3",
 # The sixteen colours of a terminal: normal, then bright.
 PALETTE = ["#3b4252", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d6dbe3",
            "#5c6773", "#ff7b86", "#b5e08f", "#ffd68a", "#7cc4ff", "#dd92f3", "#6fd3df", "#ffffff"]
-# Characters that must fill their cell whatever the font: left edge and width, in cells.
-BLOCKS = {"█": (0.0, 1.0), "▐": (0.5, 0.5), "▌": (0.0, 0.5)}
+# Characters that must fill their cell whatever the font: left edge, width and height, in cells.
+BLOCKS = {"█": (0.0, 1.0, 1.0), "▐": (0.5, 0.5, 1.0), "▌": (0.0, 0.5, 1.0), "│": (0.45, 0.1, 1.0)}
+BLOCKS |= {chr(0x2580 + eighths): (0.0, 1.0, eighths / 8) for eighths in range(1, 8)}
+# What is left free above and below a block, so that bars on neighbouring lines stay apart.
+BAR_GAP = 2
 
 
 def next_style(style, codes):
@@ -46,19 +49,22 @@ def runs_of(line, style):
             continue
         part = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]|[\x00-\x1f]", "", part)
         # Equal blocks, and words that belong together: two blanks end a run.
-        for match in re.finditer(r"█+|[▐▌]|[^\s█▐▌]+(?: [^\s█▐▌]+)*", part):
+        blocks = "".join(BLOCKS)
+        for match in re.finditer(rf"([{blocks}])\1*|[^\s{blocks}]+(?: [^\s{blocks}]+)*", part):
             runs.append((column + match.start(), match[0], style))
         column += len(part)
     return runs, style
 
 
-def draw_run(column, text, style, y):
+def draw_run(column, text, style, y, gap):
     colour, bold = style
     if text[0] in BLOCKS:
-        left, width = BLOCKS[text[0]]
-        return (f'<rect x="{MARGIN + (column + left) * CELL_WIDTH:.1f}" y="{y + 2}" '
+        left, width, height = BLOCKS[text[0]]
+        rect_height = height * (LINE_HEIGHT - 2 * gap)
+        return (f'<rect x="{MARGIN + (column + left) * CELL_WIDTH:.1f}" '
+                f'y="{y + LINE_HEIGHT - gap - rect_height:g}" '
                 f'width="{(len(text) - 1 + width) * CELL_WIDTH:.1f}" '
-                f'height="{LINE_HEIGHT - 4}" fill="{colour}"/>')
+                f'height="{rect_height:g}" fill="{colour}"/>')
     weight = ' font-weight="bold"' if bold else ""
     # The length is given, so that columns stay aligned in whatever font is there.
     return (f'<text x="{MARGIN + column * CELL_WIDTH:.1f}" y="{y + FONT_SIZE - 1}" '
@@ -66,7 +72,7 @@ def draw_run(column, text, style, y):
             f"{html.escape(text)}</text>")
 
 
-def draw(lines, columns, title):
+def draw(lines, columns, title, gap):
     top = (TITLE_HEIGHT if title else 0) + MARGIN
     width = columns * CELL_WIDTH + 2 * MARGIN
     height = top + len(lines) * LINE_HEIGHT + MARGIN
@@ -82,7 +88,7 @@ def draw(lines, columns, title):
     style = (FOREGROUND, False)
     for row, line in enumerate(lines):
         runs, style = runs_of(line, style)
-        out += [draw_run(*run, top + row * LINE_HEIGHT) for run in runs]
+        out += [draw_run(*run, top + row * LINE_HEIGHT, gap) for run in runs]
     return "\n".join(out + ["</svg>", ""])
 
 
@@ -90,12 +96,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--columns", type=int, default=120, help="width of the terminal")
     parser.add_argument("--title", help="the command that was typed")
+    parser.add_argument("--chart", action="store_true", help="join blocks of neighbouring lines")
     parser.add_argument("--last", type=int, metavar="N", help="the last N lines only")
     options = parser.parse_args()
     lines = sys.stdin.read().rstrip().split("\n")[-(options.last or 0):]
     while lines and not lines[0].strip():
         lines.pop(0)
-    sys.stdout.write(draw(lines, options.columns, options.title))
+    sys.stdout.write(draw(lines, options.columns, options.title,
+                          0 if options.chart else BAR_GAP))
 
 
 if __name__ == "__main__":
