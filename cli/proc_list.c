@@ -9,7 +9,7 @@
 
 /* proc_pid_stat(5). */
 static const struct {
-    char letter;
+    uint8_t letter;
     const char *name;
 } states[] = {
     {'R', "running"}, {'S', "sleeping"}, {'D', "uninterruptible"},

@@ -26,13 +26,10 @@ static int request(int fd, unsigned long number, void *argument)
     return result < 0 ? errno : 0;
 }
 
-struct matrix_error *device_open(int *fd, unsigned *features)
+static struct matrix_error *check_version(int fd, unsigned *features)
 {
-    CLEANUP_CLOSE int opened = open(MATRIX_LENS_DEVICE, O_RDWR | O_CLOEXEC);
-    if (opened < 0)
-        return lens_explain(LENS_OPEN, &(struct lens_subject){.by_module = true}, errno);
     struct matrix_lens_info info = {.size = sizeof(info)};
-    const int number = request(opened, MATRIX_LENS_INFO, &info);
+    const int number = request(fd, MATRIX_LENS_INFO, &info);
     if (number)
         return lens_explain(LENS_OPEN, &(struct lens_subject){.by_module = true}, number);
     if (info.version < MATRIX_LENS_VERSION || info.page_size != MATRIX_PAGE_BYTES)
@@ -40,9 +37,20 @@ struct matrix_error *device_open(int *fd, unsigned *features)
                          "the loaded module has version %u and pages of %u bytes, not %u and %llu",
                          info.version, info.page_size, MATRIX_LENS_VERSION, MATRIX_PAGE_BYTES);
     *features = info.features;
-    *fd = opened;
-    opened = -1;
     return NULL;
+}
+
+struct matrix_error *device_open(int *fd, unsigned *features)
+{
+    const int opened = open(MATRIX_LENS_DEVICE, O_RDWR | O_CLOEXEC);
+    if (opened < 0)
+        return lens_explain(LENS_OPEN, &(struct lens_subject){.by_module = true}, errno);
+    struct matrix_error *error = check_version(opened, features);
+    if (error)
+        close(opened);
+    else
+        *fd = opened;
+    return error;
 }
 
 static struct matrix_error *device_translate(const struct matrix_lens *lens, pid_t pid,

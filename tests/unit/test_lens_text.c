@@ -127,13 +127,15 @@ static void refuses_what_is_no_task(void **state)
         "12 x S 7 12 12 0 -1 0 1 0 0 0 1 2 0 0 20 0 1 0 5 9 9 9 1 1 0 0 0 0 0 0 0 0 0 0 17 3",
         "12 (x) S -7 12 12 0 -1 0 1 0 0 0 1 2 0 0 20 0 1 0 5 9 9 9 1 1 0 0 0 0 0 0 0 0 0 0 17 3",
         "12 (x) S 7 12 12 0 -1 0 1 0 0 0 1 2 0 0 20 0 1 0 z 9 9 9 1 1 0 0 0 0 0 0 0 0 0 0 17 3",
-        "12 (x) S 7 12 12 0 -1 0 1 0 0 0 1 2 0 0 20 0 1 0 18446744073709551615 9 9 9 1 1 0 0 0 0 "
-        "0 0 0 0 0 0 17 3",
     };
     struct matrix_lens_task task;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         if (proc_text_stat(bad[i], 100, &task))
             fail_msg("taken for a task: '%s'", bad[i]);
+    /* Started after more nanoseconds than there are numbers. */
+    assert_false(proc_text_stat("12 (x) S 7 12 12 0 -1 0 1 0 0 0 1 2 0 0 20 0 1 0 "
+                                "18446744073709551615 9 9 9 1 1 0 0 0 0 0 0 0 0 0 0 17 3",
+                                100, &task));
 }
 
 /* Frame 0x1234 of a mapping that can be reached, with these flags of the frame. */
