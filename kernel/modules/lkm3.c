@@ -15,7 +15,10 @@ static int pid;
 module_param(pid, int, 0444);
 MODULE_PARM_DESC(pid, "whose address");
 
-static unsigned long address;
+/* No process has this one: it stands for none given. */
+#define NO_ADDRESS ULONG_MAX
+
+static unsigned long address = NO_ADDRESS;
 module_param(address, ulong, 0444);
 MODULE_PARM_DESC(address, "a virtual address of that process");
 
@@ -96,13 +99,16 @@ static int translate(struct mm_struct *mm)
 static int __init lkm3_init(void)
 {
 	struct mm_struct *mm = memory_get(pid);
-	int error;
+	int error = -EINVAL;
 
 	if (IS_ERR(mm)) {
 		explain_process_error(pid, PTR_ERR(mm));
 		return PTR_ERR(mm);
 	}
-	error = translate(mm);
+	if (address == NO_ADDRESS)
+		pr_err("parameter address is missing: give a virtual address of the process\n");
+	else
+		error = translate(mm);
 	mmput(mm);
 	return error;
 }
