@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REMEDY_BUILD "build it for this kernel: tools/modules.sh of the sources, or dkms"
+#define REMEDY_BUILD "build it: `make modules` for the lab, `make install` with dkms for this host"
 #define REMEDY_LAB   "use it in the lab: matrix lab shell"
 
 /* What is chosen in "none [integrity] confidentiality"; false: no lockdown. */
