@@ -132,8 +132,9 @@ static struct matrix_error *insert(struct arguments *arguments, const struct wan
     struct log_reader reader = {.json = arguments->json, .lines = lines};
     modules_log_read(&log, wanted->kind->name, take_line, &reader);
     modules_log_close(&log);
-    if (number == 0 && arguments->json)
-        tell(arguments, wanted, "loaded", "loaded", state->file, lines);
+    /* Why it failed may stand in the log alone. */
+    if (arguments->json)
+        tell(arguments, wanted, number == 0 ? "loaded" : "failed", "", state->file, lines);
     json_decref(lines);
     return number == 0 ? NULL : modules_explain_load(wanted->kind->name, state, -number);
 }

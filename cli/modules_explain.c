@@ -50,15 +50,14 @@ struct matrix_error *modules_explain_missing(const char *name, const struct modu
     char headers[256], remedy[512];
     if (state->file[0])
         return error_new(MATRIX_ERROR_HOST, 0, REMEDY_BUILD,
-                         "load %s: %s was built for kernel %s, and this one is %s", name,
-                         state->file, state->built_for, modules_kernel());
+                         "load %s: %s is for %s, and this kernel is %s", name, state->file,
+                         state->built_for, modules_kernel());
     snprintf(headers, sizeof(headers), "/lib/modules/%s/build", modules_kernel());
     const bool has_headers = access(headers, F_OK) == 0;
     if (!has_headers)
         snprintf(remedy, sizeof(remedy),
-                 "its headers are missing, too: apt-get install linux-headers-%s; then "
-                 "tools/modules.sh of "
-                 "the sources, or dkms",
+                 "its headers are missing, too: apt-get install linux-headers-%s; then `make "
+                 "install` with dkms",
                  modules_kernel());
     return error_new(MATRIX_ERROR_HOST, 0, has_headers ? REMEDY_BUILD : remedy,
                      "load %s: there is no %s.ko for kernel %s, in the build tree or in "

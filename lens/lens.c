@@ -143,8 +143,17 @@ static struct matrix_error *check_place(const struct matrix_place *place)
     const unsigned known = MATRIX_LENS_PHYSICAL | MATRIX_LENS_FORCE;
     if (place->flags & ~known)
         return invalid(error_usage(NULL, "a byte: unknown flags 0x%x", place->flags));
-    if (!(place->flags & MATRIX_LENS_PHYSICAL))
-        return check_pid(place->pid);
+    const bool same_offset =
+        (place->virtual_address ^ place->physical_address) % MATRIX_PAGE_BYTES == 0;
+    if (!(place->flags & MATRIX_LENS_PHYSICAL)) {
+        RETURN_IF_ERROR(check_pid(place->pid));
+        /* Who does not know the physical address cannot get here: no page of a user's is at 0. */
+        if (!same_offset && place->physical_address)
+            return invalid(error_usage("a page keeps its last three hexadecimal digits",
+                                       "0x%" PRIx64 " cannot be at physical address 0x%" PRIx64,
+                                       place->virtual_address, place->physical_address));
+        return NULL;
+    }
     if (place->pid || place->virtual_address)
         return invalid(error_usage(NULL, "a physical address alone has no process"));
     return NULL;

@@ -182,7 +182,7 @@ static void explains_each_errno(void **state)
     };
     struct matrix_lens *lens = open_lens(MATRIX_LENS_MODULE);
     const struct matrix_place place = {
-        .pid = 7, .virtual_address = 0x7000, .physical_address = 0xabc};
+        .pid = 7, .virtual_address = 0x7000, .physical_address = 0xabc000};
     for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
         uint8_t value = 0;
         module.number = bytes[i].number;
@@ -191,7 +191,7 @@ static void explains_each_errno(void **state)
                                          : matrix_lens_read_byte(lens, &place, &value);
         assert_non_null(error);
         assert_non_null(strstr(error->message, "0x7000 of process 7"));
-        assert_non_null(strstr(error->message, "0xabc"));
+        assert_non_null(strstr(error->message, "0xabc000"));
         expect(error, bytes[i].number, bytes[i].why, bytes[i].remedy);
     }
     module.number = ELOOP;
@@ -225,7 +225,11 @@ static void refuses_nonsense_itself(void **state)
     expect(matrix_lens_reparent(lens, 1, 0, NULL), EINVAL, "pid", "ps(1)");
     const struct matrix_place both = {.pid = 1, .flags = MATRIX_LENS_PHYSICAL},
                               flags = {.pid = 1, .flags = 64};
+    const struct matrix_place elsewhere = {
+        .pid = 1, .virtual_address = 0x7001, .physical_address = 0x5002};
     uint8_t value;
+    expect(matrix_lens_read_byte(lens, &elsewhere, &value), EINVAL, "0x7001 cannot be",
+           "three hexadecimal digits");
     expect(matrix_lens_read_byte(lens, &both, &value), EINVAL, "physical", "no process");
     expect(matrix_lens_read_byte(lens, &flags, &value), EINVAL, "flags", "0x40");
     assert_int_equal(module.calls, calls);
