@@ -19,10 +19,10 @@ if [ ! -e /dev/matrix ]; then
 fi
 
 # --- poker --------------------------------------------------------------------------------------
-attempt timeout 60 "$examples/poker" --pages 400
+attempt timeout 60 "$examples/poker" --pages 1000
 check "poker: 0" has_status 0
-is_written() { [ "$(grep -c '^0x[0-9a-f]*  0x[0-9a-f]* .* 0x[0-9a-f]*$' "$scratch/out")" = 400 ]; }
-check "poker: four hundred bytes, each seen by its own pointer" is_written
+is_written() { [ "$(grep -c '^0x[0-9a-f]*  0x[0-9a-f]* .* 0x[0-9a-f]*$' "$scratch/out")" = 1000 ]; }
+check "poker: a thousand bytes, some of them in pages of 2 MiB, each seen by its own pointer" is_written
 check "poker: is refused at a wrong physical address" prints "is not at that physical address"
 check "poker: is refused a page that a child shares" prints "the page is shared"
 check "poker: by force both see it" prints "and the child: 0x"
