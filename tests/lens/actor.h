@@ -50,6 +50,7 @@ typedef void deed(const long *arguments, struct reply *reply);
 /* For deeds that end otherwise than by returning: answers, and goes on to serve. */
 void actor_answer(const struct reply *reply);
 _Noreturn void actor_serve(void);
+void actor_await_test_end(void);
 
 /*
  * Runs the tests of one program, to be returned from main. Outside the lab the whole program is

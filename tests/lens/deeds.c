@@ -170,23 +170,24 @@ void deed_exec_in_thread(const long *arguments, struct reply *reply)
 static pid_t threads[8];
 static atomic_int thread_count;
 
-static _Noreturn void *do_nothing(void *unused)
+static _Noreturn void *spin_or_sleep(void *spins)
 {
-    (void)unused;
     threads[thread_count] = (pid_t)syscall(SYS_gettid);
     thread_count++;
+    while (spins)
+        continue;
     for (;;)
         pause();
 }
 
 void deed_add_thread(const long *arguments, struct reply *reply)
 {
-    (void)arguments;
     pthread_t thread;
     int count = thread_count;
-    reply->error = pthread_create(&thread, NULL, do_nothing, NULL);
+    reply->error = pthread_create(&thread, NULL, spin_or_sleep, arguments[0] ? threads : NULL);
     while (reply->error == 0 && thread_count == count)
         sched_yield();
+    reply->value = threads[count];
 }
 
 void deed_thread(const long *arguments, struct reply *reply)

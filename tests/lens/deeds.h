@@ -24,7 +24,7 @@ deed deed_reparent;        /* pid, new parent: by this actor instead of the test
 deed deed_drop_ptrace;     /* gives CAP_SYS_PTRACE up */
 deed deed_exec_in_thread;  /* a second thread calls exec, of a program that sleeps for ever */
 
-/* Starts another thread, that does nothing; the tid of the thread with that number. */
+/* Starts another thread, that spins or sleeps; tells its tid. The tid of thread 0, 1... */
 deed deed_add_thread;
 deed deed_thread;
 
