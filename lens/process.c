@@ -222,6 +222,23 @@ struct matrix_error *process_all(struct matrix_task_list *list)
     return finish(list, LENS_RUNNING, 0, gather_processes(&gathering));
 }
 
+/* The process that a thread belongs to; returns 0 or an errno. */
+static int read_process_of(int directory, pid_t *pid)
+{
+    static const char field[] = "\nTgid:\t";
+    char text[STAT_BYTES];
+    const int number = read_text(directory, "status", text, sizeof(text));
+    if (number)
+        return translate_number(number);
+    /* The name, which stands above it, has its newlines escaped here. */
+    const char *found = strstr(text, field);
+    const long process = found ? strtol(found + strlen(field), NULL, 10) : 0;
+    if (process <= 0 || process > INT_MAX)
+        return ESRCH;
+    *pid = (pid_t)process;
+    return 0;
+}
+
 struct matrix_error *process_children(const struct matrix_lens *lens, pid_t pid,
                                       struct matrix_task_list *list)
 {
@@ -229,8 +246,9 @@ struct matrix_error *process_children(const struct matrix_lens *lens, pid_t pid,
     struct matrix_lens_task task;
     CLEANUP_CLOSE int directory = -1;
     RETURN_IF_ERROR(process_open(LENS_CHILDREN, &subject, &directory));
-    struct gathering gathering = {.list = list, .wanted = is_child, .parent_pid = pid};
-    int number = gather_processes(&gathering);
+    struct gathering gathering = {.list = list, .wanted = is_child};
+    int number = read_process_of(directory, &gathering.parent_pid);
+    number = number ? number : gather_processes(&gathering);
     /* Of a process that ended meanwhile the children are another's. */
     const int gone = read_stat(directory, ".", &task);
     number = number ? number : gone;

@@ -97,8 +97,8 @@ static inline uint64_t matrix_page_piece_bytes(uint64_t entry)
 
 /*
  * How much memory a process has, in bytes. Fields and what they count are those of
- * struct matrix_lens_footprint; "m": MATRIX_FOOTPRINT_UNKNOWN by /proc; "k": by /proc before
- * Linux 6.7 or without CONFIG_KSM.
+ * struct matrix_lens_footprint; "m": MATRIX_FOOTPRINT_UNKNOWN by /proc; "k": by /proc where smaps
+ * has no line for KSM (older kernels, or without CONFIG_KSM).
  */
 struct matrix_footprint {
     uint64_t mappings; /* how many; not bytes */
@@ -156,7 +156,8 @@ MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_lens_running(const struct matrix_lens *lens, struct matrix_task_list *list);
 
 /*
- * Every child of a process, whichever of its threads made it; zombies too. By /proc as above.
+ * Every child of a process, whichever of its threads made it; zombies too. The number of a thread
+ * stands for its process. By /proc as above.
  * ESRCH; EPERM by the module without CAP_SYS_PTRACE.
  */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *

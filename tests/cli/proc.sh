@@ -159,6 +159,9 @@ check "one sleeps" state "$sleeping" sleeping
 check "one is stopped" state "$stopped" stopped
 check "one is a zombie" state "$zombie" zombie
 check "one is of another thread" state "$threads" sleeping
+thread=$(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 ! -name "$pid" -printf '%f\n' | head -n 1)
+attempt "${proc[@]}" children --source proc --json "$thread"
+check "a thread's children are its process's" json "result['total'] == 4"
 fails 125 "a kernel thread, or a zombie" "a zombie's memory" footprint --source proc "$zombie"
 fails 125 "a kernel thread, or a zombie" "a zombie's memory" translate --source proc "$zombie" 0x1000
 attempt "${proc[@]}" children --source proc "$sleeping"
