@@ -6,9 +6,28 @@
 #ifndef MATRIX_COMPAT_H
 #define MATRIX_COMPAT_H
 
+#include <linux/capability.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/version.h>
+#ifdef HAS_EXEC_STATE
+#include <linux/sched/exec_state.h>
+#endif
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#include <linux/leafops.h>
+#else
+/* An entry that is not present was called a swap entry, also where it is none. */
+#include <linux/swap.h>
+#include <linux/swapops.h>
+typedef swp_entry_t softleaf_t;
+#define softleaf_from_pte(pte)             pte_to_swp_entry(pte)
+#define softleaf_is_swap(entry)            (!non_swap_entry(entry))
+#define softleaf_is_migration(entry)       is_migration_entry(entry)
+#define softleaf_is_device_private(entry)  is_device_private_entry(entry)
+#endif
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
 /* Folios came with 5.16. Before, the head of a compound page stood for all of it. */
@@ -49,6 +68,26 @@ static inline bool page_is_exclusive(struct page *page, struct folio *folio)
 	return PageAnonExclusive(folio_test_hugetlb(folio) ? &folio->page : page);
 #else
 	return page_mapcount(page) == 1 && !PageSwapCache(&folio->page);
+#endif
+}
+
+/*
+ * Has the caller a capability in the user namespace that a process's file was executed in? It was
+ * the memory's (@mm) before it became the process's own.
+ */
+static inline bool exec_ns_capable(struct task_struct *task, struct mm_struct *mm, int capability)
+{
+#ifdef HAS_EXEC_STATE
+	struct task_exec_state *state;
+	bool capable;
+
+	rcu_read_lock();
+	state = rcu_dereference(task->exec_state);
+	capable = state && ns_capable(state->user_ns, capability);
+	rcu_read_unlock();
+	return capable;
+#else
+	return ns_capable(mm->user_ns, capability);
 #endif
 }
 

@@ -26,12 +26,11 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/swap.h>
-#include <linux/swapops.h>
 
 /*
  * As mm_access() does it: exec_update_lock is held, so that no exec() comes between the check and
- * the use; then the memory's own user namespace is asked, which is another one where the
- * process runs a file that it may not read.
+ * the use; then the user namespace of what it executes is asked, which is another one where the
+ * process may not read that file.
  */
 static struct mm_struct *get_permitted(struct task_struct *task)
 {
@@ -44,7 +43,7 @@ static struct mm_struct *get_permitted(struct task_struct *task)
 	mm = get_task_mm(task);
 	if (!mm) {
 		mm = ERR_PTR(-ESRCH);
-	} else if (!ns_capable(mm->user_ns, CAP_SYS_PTRACE)) {
+	} else if (!exec_ns_capable(task, mm, CAP_SYS_PTRACE)) {
 		mmput(mm);
 		mm = ERR_PTR(-EPERM);
 	}
@@ -189,15 +188,15 @@ void memory_visit(struct vm_area_struct *vma, unsigned long address, memory_visi
 /* What stands in an entry that is not present. */
 static u64 absent_entry(u64 value)
 {
-	swp_entry_t swap = pte_to_swp_entry(__pte(value));
+	softleaf_t entry = softleaf_from_pte(__pte(value));
 
 	if (value == 0)
 		return 0;
-	if (!non_swap_entry(swap))
+	if (softleaf_is_swap(entry))
 		return MATRIX_PAGE_SWAPPED;
-	if (is_migration_entry(swap))
+	if (softleaf_is_migration(entry))
 		return MATRIX_PAGE_MOVING;
-	if (is_device_private_entry(swap))
+	if (softleaf_is_device_private(entry))
 		return MATRIX_PAGE_DEVICE;
 	return 0; /* a marker, or a page that the memory lost (hwpoison) */
 }
