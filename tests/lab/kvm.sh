@@ -6,39 +6,12 @@
 #   kvm.sh --inside BUILD_DIRECTORY TEST...
 set -euo pipefail
 here=$(dirname -- "$(readlink -f -- "$0")")
-
-# Passes each program's TAP on under one numbering; a program that dies is a failure of its own.
-run_inside() {
-    local build=$1 count=0 line status test
-    shift
-    for test in "$@"; do
-        local name=${test##*/}
-        while IFS= read -r line; do
-            case $line in
-            "ok "[0-9]* | "not ok "[0-9]*)
-                # "ok 3 - text" keeps its verdict and its text.
-                count=$((count + 1))
-                echo "${line%%ok *}ok $count - $name:$(sed 's/^[^0-9]*[0-9]* *-*//' <<<"$line")"
-                ;;
-            "1..0 "*)
-                count=$((count + 1))
-                echo "ok $count - $name # SKIP ${line#*SKIP }"
-                ;;
-            "1.."* | "TAP version"*) ;;
-            "status "*)
-                status=${line#status }
-                [ "$status" -lt 126 ] || echo "not ok $((count += 1)) - $name: ended with status $status"
-                ;;
-            *) echo "# $line" ;;
-            esac
-        done < <("$here/../tap" "$test" "$build" 2>&1 || echo "status $?")
-    done
-    echo "1..$count"
-}
+. "$here/inside.sh"
 
 if [ "$1" = --inside ]; then
-    shift
-    run_inside "$@"
+    build=$2
+    shift 2
+    run_inside "$build" -- "$@"
     exit
 fi
 
