@@ -57,7 +57,7 @@ fetch_anew() {
     rm -rf "$unpacked" "$state/machine/$name"
     exec 9>&- # prepare.sh takes the lock for itself, and clears away what it finds of our work
     "$source/prepare.sh" "$state" "$kernel" >/dev/null
-    begin_work
+    begin_work fetch
     find_tree
     fetch || unavailable_archive "the headers of $release"
 }
@@ -65,8 +65,10 @@ fetch_anew() {
 kernel=$2
 "$source/prepare.sh" "$state" "$kernel" >/dev/null
 find_tree
-if ! grep -qsF "include $headers/" "$tree/Makefile"; then
-    begin_work
+if [[ $name == debug ]]; then
+    tree=$headers # it came with its kernel
+elif ! grep -qsF "include $headers/" "$tree/Makefile"; then
+    begin_work fetch
     [[ -d $tree ]] || fetch || fetch_anew
     relocate
 fi

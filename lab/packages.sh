@@ -43,15 +43,16 @@ find_kernel() {
     [[ $name == debug ]] || name=$package
 }
 
-# Takes the lab's lock, and makes the directory work, which is gone when the script ends.
+# Takes the lab's lock of that name ($1), and makes the directory work, which is gone when the
+# script ends. What is done under one lock touches nothing that is done under another.
 begin_work() {
     mkdir -p "$state" 2>/dev/null || true
     [[ -w $state ]] ||
         fail "cannot write to $state, where the lab's kernel is to be" "set MATRIX_LAB_DIR to a directory of yours"
-    exec 9>"$state/lock"
-    flock -n 9 || { say "waiting for another matrix lab to fetch a kernel" && flock 9; }
-    rm -rf "$state"/.new.* # of a run that was killed; nobody else is at work, we hold the lock
-    work=$(mktemp -d "$state/.new.XXXXXX")
+    exec 9>"$state/lock-$1"
+    flock -n 9 || { say "waiting for another matrix lab to make a kernel ready" && flock 9; }
+    rm -rf "$state/.new-$1".* # of a run that was killed; nobody else is at work, we hold the lock
+    work=$(mktemp -d "$state/.new-$1.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     trap 'exit 130' INT TERM HUP
     : >"$work/apt.log"

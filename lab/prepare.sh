@@ -30,7 +30,11 @@ machine=$state/machine/$name
 # Some are built into some kernels.
 modules=(virtio_pci virtio_console 9pnet_virtio 9p overlay kvm-amd)
 
-recipe() { cat "$source/prepare.sh" "$source/init" "$source/session" | sha256sum; }
+recipe() {
+    local made=()
+    [[ $name != debug ]] || made=("$source/debug-kernel.sh" "$source/debug.config")
+    cat "$source/prepare.sh" "$source/init" "$source/session" "${made[@]}" | sha256sum
+}
 is_ready() { [[ -f $machine/recipe && $(<"$machine/recipe") == "$(recipe)" ]]; }
 
 # A metapackage (linux-image-amd64) names the newest image; an image names itself. Where the
@@ -156,7 +160,8 @@ build() {
 }
 
 if ! is_ready; then
-    begin_work
+    [[ $name != debug ]] || "$source/debug-kernel.sh" "$state"
+    begin_work fetch
     if ! is_ready; then
         [[ -d $unpacked ]] || fetch
         build

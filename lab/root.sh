@@ -37,7 +37,7 @@ fetch() {
 }
 
 if [[ ! -d $root ]]; then
-    begin_work
+    begin_work fetch
     [[ -d $root ]] || fetch "$@" || unavailable_archive "$3 of $suite"
 fi
 echo "$root"

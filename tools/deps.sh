@@ -10,6 +10,7 @@ declare -A groups=(
     [plot]="gnuplot-nox"
     [lab]="qemu-system-x86 xz-utils kmod"
     [modules]="gcc-12 make libelf1"
+    [debug]="bc bison flex libelf-dev"
     [lint]="clang clang-format clang-tidy cppcheck sparse"
     [fuzz]="clang libclang-rt-14-dev"
     [check]="valgrind"

@@ -90,8 +90,9 @@ if [ -n "$(list_warnings)" ]; then
     cat "$target/log" >&2
     [ -z "$strict" ] || fail "there are warnings"
 fi
+shopt -s nullglob
 for module in "$target"/*.ko; do # that the sources no longer have
-    grep -qE "/$(basename "$module" .ko)\.k?o\$" "$target/modules.order" || rm "$module"
+    grep -qE "(^|/)$(basename "$module" .ko)\.k?o\$" "$target/modules.order" || rm "$module"
 done
 if grep -qF 'LD [M]' "$target/log"; then
     (cd "$target" && echo "modules for $kernel:" *.ko)
