@@ -13,14 +13,15 @@ project=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")
 build=$(readlink -f -- "$1") kernel=${2:-6.1}
 source=$(readlink -f -- "${KERNEL_SOURCE:-$project/kernel}")
 state=${MATRIX_LAB_DIR:-$build/lab}
-target=$build/modules/$kernel${sparse:+-sparse}
+# Not beside the others: `matrix modules` would find them.
+target=$build/modules${sparse:+-sparse}/$kernel
 
 headers=$("$project/lab/headers.sh" "$state" "$kernel")
 mapfile -t lines <<<"$headers"
 tree=${lines[0]} compiler=${lines[1]} root=${lines[2]:-}
 
 mkdir -p "$target"
-exec 8>"$build/modules/.lock-${target##*/}"
+exec 8>"${target%/*}/.lock-$kernel"
 flock 8
 
 # Kbuild writes beside the sources: what it sees are links, and the source tree stays clean.
