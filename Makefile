@@ -22,7 +22,7 @@ FUZZ_SECONDS ?= 300
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all deps modules demo test bench fuzz lab lint format install clean help
+.PHONY: all deps modules demo test test-kernels test-debug bench fuzz lab lint format install clean help
 
 all: deps $(BUILD)/build.ninja ## build everything
 	ninja -C $(BUILD)
@@ -41,6 +41,14 @@ demo: all ## two guests share one core by contract, 70 to 30
 
 test: all ## run all tests
 	@tools/test.sh $(BUILD) $(TEST_ARGS)
+
+test-kernels: all ## test the kernel modules on four kernels
+	@tools/deps.sh lint
+	@tools/test-kernels.sh $(BUILD) modules 5.10 6.1 6.12 7.3
+
+test-debug: all ## test them on a kernel with KASAN and lockdep, which is built first
+	@tools/deps.sh debug
+	@tools/test-kernels.sh $(BUILD) modules,race debug
 
 bench: all ## measure every claim against its baseline
 	@ninja -C $(BUILD) bench
@@ -70,4 +78,4 @@ clean: ## delete what was built; downloads of the lab stay in build/lab
 	@rm -rf build-sanitize build-fuzz
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24

@@ -14,7 +14,7 @@
 
 struct lab_options {
     char *const *command;     /* NULL-terminated; what to run as root inside */
-    const char *kernel;       /* Debian package of the kernel: "linux-image-amd64" */
+    const char *kernel;       /* Debian package of the kernel, or a name in lab/kernels */
     uint64_t memory_bytes;    /* of the machine; files written inside live there, too */
     unsigned cpus;            /* virtual CPUs */
     uint64_t timeout_ns;      /* wall time that the command may take; 0: any */

@@ -41,9 +41,9 @@ count_tap() {
     done <"$2"
     if [ "$3" = 77 ] && [ "$seen" = 0 ]; then
         [ "$planned" = 0 ] || skips+=("$name")
-    elif [ "$seen" != "${planned:-none}" ]; then
+    elif [ "$failed" = 0 ] && [ "$seen" != "${planned:-none}" ]; then
         failures+=("$name: $seen lines of ${planned:-an unknown number}")
-    elif [ "$3" != 0 ] && [ "$failed" = 0 ]; then
+    elif [ "$failed" = 0 ] && [ "$3" != 0 ]; then
         failures+=("$name: ended with status $3")
     fi
 }
