@@ -206,20 +206,21 @@ static void wait_for_observer(const struct memsteps *memsteps)
  */
 static struct matrix_error *measure_start(struct memsteps *memsteps)
 {
-    struct memsteps rehearsal = *memsteps;
+    const struct memsteps wanted = *memsteps;
     struct matrix_footprint start;
     void *heap = malloc(HEAP_BYTES);
     if (heap)
         explicit_bzero(heap, HEAP_BYTES); /* unlike memset() never optimised away */
     free(heap);
-    rehearsal.huge = false;
-    rehearsal.step_bytes = PAGE;
+    memsteps->huge = false;
+    memsteps->step_bytes = PAGE;
     for (size_t phase = 0; phase < PHASES; phase++) {
-        RETURN_IF_ERROR(phases[phase].take(&rehearsal, 0));
+        RETURN_IF_ERROR(phases[phase].take(memsteps, 0));
         RETURN_IF_ERROR(matrix_lens_footprint(memsteps->lens, getpid(), &start));
     }
     pause_for(0);
     RETURN_IF_ERROR(matrix_lens_footprint(memsteps->lens, getpid(), &start));
+    *memsteps = wanted;
     memsteps->virtual_bytes = start.virtual_bytes;
     memsteps->resident_bytes = start.resident_bytes;
     return NULL;
