@@ -49,6 +49,7 @@ bash -c 'sleep 1000 & sleeping=$!
     sleep 1000 & stopped=$!
     { read -r <"$1"; exit 3; } & zombie=$!
     { while :; do :; done; } & spinning=$!
+    until [ "$(cat "/proc/$stopped/comm")" = sleep ]; do :; done
     kill -STOP "$stopped"
     echo "$sleeping $stopped $zombie $spinning" >"$2"
     exec sleep 1000' parent "$scratch/end" "$scratch/pids" &
