@@ -27,7 +27,7 @@
 #define PROGRAM "station"
 
 #define SOLDIERS_MAX 10000
-#define NS_PER_MS    1000000ULL
+#define NS_PER_MS    UINT64_C(1000000)
 
 struct station {
     uint64_t squad, life_ns, seed; /* options */
