@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Checks formatting, and what clang-tidy and cppcheck find, over all C sources of user space.
+# Checks formatting, and what clang-tidy and cppcheck find, over all C sources of user space; and
+# builds the kernel modules with all warnings, and has sparse look at them.
 #   tools/lint.sh BUILD_DIRECTORY
 set -euo pipefail
 build=$1
@@ -25,6 +26,9 @@ print("\n".join(s for s in sys.argv[2:] if s in known))
 PY
 )
 printf '%s\n' "${compiled[@]}" | xargs -P2 -n6 clang-tidy --quiet -p "$build" 2>/dev/null || failed=1
+
+echo "the kernel modules: W=1, sparse"
+WERROR=1 tools/modules.sh "$build" && tools/modules.sh --sparse "$build" || failed=1
 
 [ "$failed" = 0 ] && echo "lint: clean"
 exit "$failed"
