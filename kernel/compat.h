@@ -22,7 +22,7 @@
 /* An entry that is not present was called a swap entry, also where it is none. */
 #include <linux/swap.h>
 #include <linux/swapops.h>
-typedef swp_entry_t softleaf_t;
+#define softleaf_t                         swp_entry_t
 #define softleaf_from_pte(pte)             pte_to_swp_entry(pte)
 #define softleaf_is_swap(entry)            (!non_swap_entry(entry))
 #define softleaf_is_migration(entry)       is_migration_entry(entry)
