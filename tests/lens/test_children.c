@@ -205,6 +205,7 @@ static void deed_children(const long *arguments, struct reply *reply)
     reply->error = device_children(ACTOR_DEVICE, (pid_t)arguments[0], tasks, COUNT(tasks), &count);
     reply->value = count;
     reply->pid = tasks[0].pid;
+    reply->code = tasks[0].tid;
     reply->status = tasks[0].parent_pid;
 }
 
@@ -233,6 +234,7 @@ static void numbers_are_of_the_callers_namespace(void **state)
     assert_int_equal(reply.error, 0);
     assert_int_equal(reply.value, 1);
     assert_int_equal(reply.pid, inner);
+    assert_int_equal(reply.code, inner);
     assert_int_equal(reply.status, 1);
     /* Who is outside has no number inside. */
     assert_int_equal(actor_ask(child, deed_children, outside.pid, 0, 0).error, ESRCH);

@@ -119,6 +119,20 @@ static void another_thread_of_the_new_parent_takes_over(void **state)
     assert_ends_as_child_of_new(cast);
 }
 
+/* A first thread that has ended hands nobody on any more: it must not be given the child. */
+static void a_parent_whose_first_thread_has_ended_hands_the_child_on(void **state)
+{
+    (void)state;
+    struct cast cast = cast_start();
+    actor_ask(cast.new, deed_serve_in_thread, 0, 0, 0);
+    actor_await_state(cast.new, 'Z');
+    assert_int_equal(move(cast.child, cast.new), 0);
+    actor_exit(cast.new, 0);
+    assert_int_equal(getppid_of(cast.child), usual_reaper());
+    assert_int_equal(waitpid(cast.new.pid, NULL, 0), cast.new.pid);
+    assert_int_equal(getppid_of(cast.child), usual_reaper());
+}
+
 static void the_old_parents_end_does_not_touch_the_child(void **state)
 {
     (void)state;
@@ -141,6 +155,7 @@ int main(void)
         ACTORS_TEST(siblings_of_the_child_keep_their_reaper),
         ACTORS_TEST(who_leaves_a_reapers_family_is_not_adopted_by_it),
         ACTORS_TEST(another_thread_of_the_new_parent_takes_over),
+        ACTORS_TEST(a_parent_whose_first_thread_has_ended_hands_the_child_on),
         ACTORS_TEST(the_old_parents_end_does_not_touch_the_child),
     };
     return actors_run("reparent_orphans", tests, COUNT(tests));
