@@ -57,6 +57,11 @@ struct folio {
 #define folio_test_ksm(folio) PageKsm(&(folio)->page)
 #endif
 
+#ifndef _PAGE_DIRTY_BITS
+/* Since 6.6 a page that is dirty and read-only has another bit: shadow stacks have that one. */
+#define _PAGE_DIRTY_BITS _PAGE_DIRTY
+#endif
+
 /*
  * Is an anonymous page in no other process? PG_anon_exclusive says so since 5.19; it may be clear
  * though the page is exclusive. It stands at the first page that a page table's entry names: one of

@@ -260,7 +260,7 @@ static __always_inline u64 describe(struct vm_area_struct *vma, enum memory_leve
 
 	frame = entry_frame(level, value);
 	entry |= MATRIX_PAGE_PRESENT | sizes[level] | frame << PAGE_SHIFT;
-	if (value & _PAGE_DIRTY)
+	if (value & _PAGE_DIRTY_BITS)
 		entry |= MATRIX_PAGE_DIRTY;
 	if (value & _PAGE_RW)
 		entry |= MATRIX_PAGE_WRITABLE;
