@@ -132,8 +132,8 @@ void *kind_ksm(char **other)
     file_write("/sys/kernel/mm/ksm/run", "1");
     bool merged = false;
     for (int i = 0; i < 6000 && !merged; i++, usleep(10000))
-        merged = oracle_frame_flags(oracle_frame(getpid(), page)) & FRAME_KSM &&
-                 oracle_frame_flags(oracle_frame(getpid(), twin)) & FRAME_KSM;
+        merged = oracle_frame(getpid(), page) != 0 &&
+                 oracle_frame(getpid(), page) == oracle_frame(getpid(), twin);
     file_write("/sys/kernel/mm/ksm/run", "0");
     if (other)
         *other = twin;

@@ -44,6 +44,11 @@ void oracle_pagemap(pid_t pid, uintptr_t address, size_t count, uint64_t *number
 /* The frame behind an address; 0 if there is none. */
 uint64_t oracle_frame(pid_t pid, const void *address);
 uint64_t oracle_frame_flags(uint64_t frame);
+/*
+ * Whether FRAME_KSM means what it says: from 6.9 on /proc/kpageflags has it for every anonymous page
+ * (stable_page_flags() tested for any of two bits, where both are meant), until that was mended.
+ */
+bool oracle_knows_ksm(void);
 /* In how many page tables a frame is. */
 uint64_t oracle_frame_count(uint64_t frame);
 

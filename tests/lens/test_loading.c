@@ -154,7 +154,8 @@ static void survives(void **state)
     if (first || second)
         fail_msg("%s: %s", module->name, strerror((first ? first : second) >> 8));
     assert_true(tally->loaded > 0 && tally->unloaded > 0);
-    assert_in_range(tally->loaded, tally->unloaded, tally->unloaded + 1);
+    /* Since 6.5 two who load the same file at once are both told that it is loaded. */
+    assert_true(tally->loaded >= tally->unloaded);
     leave_unloaded(module);
 }
 
