@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A kernel that has not come to the command by now never will; a busy host needs a tenth. */
+/* A kernel that has not come to the command by now never will; a busy host needs a fifth, with KASAN. */
 #define BOOT_NS_MAX (300 * UINT64_C(1000000000))
 
 /* From the end of the command to the end of QEMU: the machine only turns itself off. */
