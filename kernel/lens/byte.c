@@ -87,6 +87,9 @@ static int check_write(struct page *page, struct page *mapped, u32 flags)
 {
 	struct folio *folio = page_folio(page);
 
+	/* Processes map some of the kernel's pages: its clock, and buffers of drivers. */
+	if (!(flags & MATRIX_LENS_FORCE) && !is_user_memory(folio))
+		return -EACCES;
 	/* A page of tmpfs or of hugetlb is all that there is of the file. */
 	if (is_file(folio) && !folio_test_swapbacked(folio) && !folio_test_hugetlb(folio))
 		return -EROFS;

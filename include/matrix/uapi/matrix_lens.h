@@ -119,7 +119,7 @@ struct matrix_lens_footprint {
 
 /* Who is meant: a page of a process, or a physical address alone. */
 #define MATRIX_LENS_PHYSICAL (1U << 0) /* pid and virtual_address are 0: the address alone counts */
-/* Write though others see it: merged by KSM, shared after fork; PHYSICAL: not user memory. */
+/* Write though others see it: merged by KSM, shared after fork; not user memory. */
 #define MATRIX_LENS_FORCE    (1U << 1)
 
 /*
@@ -134,7 +134,7 @@ struct matrix_lens_footprint {
  *   EFAULT    also: there is no RAM at that address
  *   EACCES    never to be written, or not reachable: the zero page, reserved by the kernel or
  *             firmware, not in the kernel's map of memory (memfd_secret(2)), or there read-only.
- *             PHYSICAL without FORCE: also what is no user's memory
+ *             PHYSICAL or a write, without FORCE: also what is no user's memory
  *   EROFS     write: the page is of a file on disk, which would change without its knowing
  */
 struct matrix_lens_byte {
