@@ -49,6 +49,18 @@ static char *make(const struct kind *kind)
     return page;
 }
 
+static size_t size_of(uint64_t entry)
+{
+    switch (entry & MATRIX_PAGE_SIZE_MASK) {
+    case MATRIX_PAGE_SIZE_1G:
+        return GIB;
+    case MATRIX_PAGE_SIZE_2M:
+        return 2 * MIB;
+    default:
+        return PAGE;
+    }
+}
+
 /* A cmocka test for each of kinds[], which is its initial state. */
 static void is_told_as_it_is(void **state)
 {
@@ -58,6 +70,8 @@ static void is_told_as_it_is(void **state)
     assert_flags(kind, entry);
     if (oracle_smaps(getpid(), page, kind->smaps) == 0)
         fail_msg("%s: its mapping has no %s in smaps", kind->name, kind->smaps);
+    if (entry & MATRIX_PAGE_HUGETLB)
+        assert_int_equal(oracle_smaps(getpid(), page, "KernelPageSize"), size_of(entry));
     assert_neighbours_agree((uintptr_t)page);
     if (kind->is_not_writable)
         return;
