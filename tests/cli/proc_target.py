@@ -82,15 +82,17 @@ def check(path, pid):
 
 
 def children():
-    def child():
+    def child(stops=False):
         pid = os.fork()
         if pid == 0:
+            # By itself, after this: one that is stopped before outlives us, and holds our pipes open.
             libc.prctl(1, signal.SIGKILL)
+            if stops:
+                os.kill(os.getpid(), signal.SIGSTOP)
             time.sleep(600)
             os._exit(0)
         return pid
-    sleeping, stopped = child(), child()
-    os.kill(stopped, signal.SIGSTOP)
+    sleeping, stopped = child(), child(stops=True)
     os.waitpid(stopped, os.WUNTRACED)
     zombie = os.fork()
     if zombie == 0:

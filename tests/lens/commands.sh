@@ -17,7 +17,7 @@ trap 'kill -9 "${targets[@]}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
 target() { # ARGUMENT...: starts it; its pid is in $pid, what it says in $scratch/says
     : >"$scratch/says"
-    python3 "$here/../cli/proc_target.py" "$@" >"$scratch/says" &
+    python3 "$here/../cli/proc_target.py" "$@" >"$scratch/says" 2>&1 &
     pid=$!
     disown
     targets+=("$pid")
