@@ -3,7 +3,7 @@
 # Builds the kernel "debug": Debian's sources of 6.1 with debug.config on top of tinyconfig, for
 # KASAN, lockdep and the like, which no packaged kernel has on. Called by prepare.sh as:
 # debug-kernel.sh STATE_DIRECTORY. It takes some ten minutes on two processors, once, and again
-# when this file or debug.config changes. Installs nothing and needs no root. Ends with status 77
+# when this file, debug.config or debug.patch changes. Installs nothing and needs no root. Ends with status 77
 # where it cannot be built.
 #
 # STATE_DIRECTORY/unpacked/debug   the kernel, laid out like an unpacked package
@@ -20,7 +20,7 @@ find_kernel debug
 unpacked=$state/unpacked/debug
 headers=$state/headers/debug
 
-recipe() { cat "$source/debug-kernel.sh" "$source/debug.config" | sha256sum; }
+recipe() { cat "$source/"debug{-kernel.sh,.config,.patch} | sha256sum; }
 is_ready() { [[ -f $unpacked/recipe && -d $headers && $(<"$unpacked/recipe") == "$(recipe)" ]]; }
 
 download_source() { download "$package" busybox-static; }
@@ -77,6 +77,9 @@ build() {
     mkdir "$work/tree"
     tar -xf "$root/usr/src/$package.tar.xz" -C "$work/tree" --strip-components 1
     rm -rf "$root/usr/src"
+    # A newer source may have a part of it already.
+    patch -d "$work/tree" -p1 -N -r - <"$source/debug.patch" >>"$work/log" ||
+        say "not all of lab/debug.patch applies: $(grep -c FAILED "$work/log") parts do not"
 
     configure
     kernel_make bzImage modules
@@ -98,7 +101,7 @@ build() {
 }
 
 is_ready && exit
-for program in bc bison flex "$compiler"; do
+for program in bc bison flex patch "$compiler"; do
     command -v "$program" >/dev/null ||
         unavailable "$program is not here, so the debug kernel cannot be built" "tools/deps.sh modules debug"
 done

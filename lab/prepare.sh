@@ -32,7 +32,7 @@ modules=(virtio_pci virtio_console 9pnet_virtio 9p overlay kvm-amd)
 
 recipe() {
     local made=()
-    [[ $name != debug ]] || made=("$source/debug-kernel.sh" "$source/debug.config")
+    [[ $name != debug ]] || made=("$source/"debug{-kernel.sh,.config,.patch})
     cat "$source/prepare.sh" "$source/init" "$source/session" "${made[@]}" | sha256sum
 }
 is_ready() { [[ -f $machine/recipe && $(<"$machine/recipe") == "$(recipe)" ]]; }
@@ -148,9 +148,10 @@ build() {
     chmod 755 "$root/init" "$root/session"
     (cd "$root" && find . | "$busybox" cpio -o -H newc >"$work/machine/initramfs.cpio" 2>/dev/null)
 
-    # But KASAN checks the code at that other entry (PVH) before the memory it checks with is there.
+    # Not where KASAN is: the code at the entry of an uncompressed kernel (PVH) runs before the
+    # memory stands that KASAN checks with.
     [[ $name == debug ]] || extract_vmlinux "$image" >"$work/machine/vmlinux" || true
-    if [[ ! -e $work/machine/vmlinux || $(od -An -c -N4 "$work/machine/vmlinux") != ' 177   E   L   F' ]]; then
+    if [[ ! -s $work/machine/vmlinux || $(od -An -c -N4 "$work/machine/vmlinux") != ' 177   E   L   F' ]]; then
         cp "$image" "$work/machine/vmlinux"
     fi
     recipe >"$work/machine/recipe"
