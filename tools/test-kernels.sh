@@ -58,6 +58,10 @@ test_kernel() {
         tools/modules.sh --sparse "$build" "$kernel" || status=$?
         count_status "$kernel: sparse finds nothing in them" "$status"
     fi
+    if [ "$kernel" = debug ]; then # whose sources have it
+        tools/checkpatch.sh "$build" || status=$?
+        count_status "$kernel: checkpatch finds nothing in them" "$status"
+    fi
     for test in "${tests[@]}"; do
         file=$build/modules/$kernel-$test.tap status=0
         "$scripts/$test.sh" "$build" "$kernel" 2>&1 | tee "$file" || status=${PIPESTATUS[0]}
