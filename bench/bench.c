@@ -67,8 +67,7 @@ void bench_print(const struct bench_result *result)
         printf("null");
     printf(", \"runs\": %u", result->runs);
     if (result->goal_is != BENCH_NO_GOAL)
-        printf(", \"goal\": %.10g, \"goal_is\": \"%s\"", result->goal,
-               goals[result->goal_is]);
+        printf(", \"goal\": %.10g, \"goal_is\": \"%s\"", result->goal, goals[result->goal_is]);
     puts("}");
     fflush(stdout);
 }

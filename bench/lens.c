@@ -88,6 +88,7 @@ static struct matrix_error *bench_bulk(const struct matrix_lens *lens, const cha
     struct bench_values *values = calloc(2, sizeof(*values));
     if (!values)
         return error_host(ENOMEM, "keep the figures");
+    const size_t pages = PAGES;
     struct matrix_error *error = NULL;
     for (unsigned i = 0; i < 2 * rounds && !error; i++) {
         const bool baseline = (i + i / 2) % 2; /* A B B A: neither is always the second */
@@ -95,7 +96,7 @@ static struct matrix_error *bench_bulk(const struct matrix_lens *lens, const cha
         error = baseline ? read_pagemap(subject, PAGES * sizeof(uint64_t))
                          : translate(lens, subject, PAGES);
         bench_add(&values[baseline],
-                  (double)PAGES * 1e9 / (double)(clock_now_ns(CLOCK_MONOTONIC) - start));
+                  1e9 * (double)pages / (double)(clock_now_ns(CLOCK_MONOTONIC) - start));
     }
     if (!error)
         bench_print(&(struct bench_result){

@@ -41,8 +41,9 @@ static pid_t fork_bound(void)
 pid_t child_start(void)
 {
     pid_t child = fork_bound();
-    while (child == 0)
-        pause();
+    if (child == 0)
+        for (;;)
+            pause();
     return child;
 }
 

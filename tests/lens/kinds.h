@@ -10,12 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Returns an address in the middle of such a page; NULL: kinds_why says why not. */
+typedef void *kind_maker(void);
+
 struct kind {
     const char *name;
-    void *(*make)(void); /* an address in the middle of such a page; NULL: kinds_why says why not */
-    uint64_t is, is_not; /* MATRIX_PAGE_* */
-    const char *smaps;   /* a field of its mapping in smaps that shows that it is of this kind */
-    bool may_be_missing; /* some machine or kernel has no such pages */
+    kind_maker *make;
+    uint64_t is, is_not;  /* MATRIX_PAGE_* */
+    const char *smaps;    /* a field of its mapping in smaps that shows that it is of this kind */
+    bool may_be_missing;  /* some machine or kernel has no such pages */
     bool is_not_writable; /* by anybody, or it had better not be */
 };
 

@@ -169,8 +169,9 @@ bool oracle_write_faults(volatile char *address)
     /* Twice, so that what it needs itself is there. */
     getrusage(RUSAGE_SELF, &before);
     getrusage(RUSAGE_SELF, &after);
+    const char same = *address;
     getrusage(RUSAGE_SELF, &before);
-    *address = *address;
+    *address = same;
     getrusage(RUSAGE_SELF, &after);
     return after.ru_minflt + after.ru_majflt > before.ru_minflt + before.ru_majflt;
 }

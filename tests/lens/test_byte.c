@@ -35,7 +35,7 @@ static void assert_byte_goes_through(char *page, uint32_t flags)
 
 static void bytes_go_through(void **state)
 {
-    void *(*const makers[])(void) = {kind_small, kind_thp, kind_hugetlb_2m, kind_memfd};
+    kind_maker *const makers[] = {kind_small, kind_thp, kind_hugetlb_2m, kind_memfd};
     for (size_t i = 0; i < COUNT(makers); i++) {
         char *page = makers[i]();
         assert_non_null(page);
@@ -162,7 +162,7 @@ static void page_shared_after_fork_needs_force(void **state)
 
 static void large_page_shared_after_fork_needs_force(void **state)
 {
-    void *(*const makers[])(void) = {kind_thp, kind_hugetlb_2m};
+    kind_maker *const makers[] = {kind_thp, kind_hugetlb_2m};
     for (size_t i = 0; i < COUNT(makers); i++) {
         char *page = makers[i]();
         *page = 'f';
@@ -214,7 +214,7 @@ static void merged_page_needs_force_and_changes_for_all(void **state)
 
 static void page_of_a_file_is_read_only(void **state)
 {
-    void *(*const makers[])(void) = {kind_file_private, kind_file_shared};
+    kind_maker *const makers[] = {kind_file_private, kind_file_shared};
     for (size_t i = 0; i < COUNT(makers); i++) {
         volatile char *page = makers[i]();
         assert_non_null((char *)page);
@@ -281,7 +281,7 @@ static void clock_of_the_kernel_is_not_written(void **state)
 
 static void written_byte_survives_swap(void **state)
 {
-    void *(*const makers[])(void) = {kind_small, kind_memfd};
+    kind_maker *const makers[] = {kind_small, kind_memfd};
     for (size_t i = 0; i < COUNT(makers); i++) {
         volatile char *page = makers[i]();
         uint64_t physical = physical_of(page);

@@ -332,8 +332,9 @@ static void asker_may_be_killed_at_any_time(void **state)
 {
     for (int i = 0; i < 50; i++) {
         pid_t child = fork();
-        while (child == 0)
-            keep_asking(NULL);
+        if (child == 0)
+            for (;;)
+                keep_asking(NULL);
         for (int turn = 0; turn < i; turn++)
             sched_yield();
         child_end(child);

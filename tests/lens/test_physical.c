@@ -30,7 +30,7 @@ static void assert_physical_refused(uint64_t physical, int number)
 
 static void bytes_go_through(void **state)
 {
-    void *(*const makers[])(void) = {kind_small, kind_hugetlb_2m, kind_memfd};
+    kind_maker *const makers[] = {kind_small, kind_hugetlb_2m, kind_memfd};
     for (size_t i = 0; i < COUNT(makers); i++) {
         volatile char *byte = (char *)makers[i]() + 77;
         uint8_t value;
@@ -72,7 +72,7 @@ static void shared_pages_need_force(void **state)
 
 static void page_of_a_file_is_read_only(void **state)
 {
-    void *(*const makers[])(void) = {kind_file_private, kind_file_shared};
+    kind_maker *const makers[] = {kind_file_private, kind_file_shared};
     for (size_t i = 0; i < COUNT(makers); i++) {
         volatile char *page = makers[i]();
         uint8_t before = (uint8_t)*page, value;

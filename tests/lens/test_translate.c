@@ -173,8 +173,8 @@ static void wrong_ranges_are_refused(void **state)
         {0, (1ULL << 52) + 1},
         {0, UINT64_MAX},
         {PAGE, UINT64_MAX / PAGE + 1},
-        {-2 * PAGE, 3},
-        {-PAGE, 2},
+        {0 - 2 * PAGE, 3},
+        {0 - PAGE, 2},
         {0x7ffffffff000, (1ULL << 52) - 1},
     };
     uint64_t entry = 7;

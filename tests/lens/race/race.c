@@ -8,6 +8,7 @@
 #include "tests/lens/device.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,8 +74,8 @@ static const char *choose_parameters(size_t module, uint64_t *seed)
     int pid = tally->workers[random_below(seed, WORKERS)];
     text[0] = 0;
     if (strcmp(modules[module], "lkm3") == 0)
-        snprintf(text, sizeof(text), "pid=%d address=%#llx", pid,
-                 (unsigned long long)((uintptr_t)WINDOW + random_below(seed, WINDOW_SIZE)));
+        snprintf(text, sizeof(text), "pid=%d address=%#" PRIx64, pid,
+                 (uint64_t)(uintptr_t)WINDOW + random_below(seed, WINDOW_SIZE));
     else if (strcmp(modules[module], "lkm2") == 0 || strcmp(modules[module], "lkm4") == 0)
         snprintf(text, sizeof(text), "pid=%d", pid);
     return text;

@@ -32,7 +32,7 @@
 struct tally {
     pid_t main;
     pid_t workers[WORKERS];
-    atomic_bool wanted; /* callers are to close the driver */
+    atomic_bool wanted;                     /* callers are to close the driver */
     atomic_ulong answers[REQUESTS][ERRNOS]; /* 0: success */
     atomic_ulong others;                    /* requests that do not exist: ENOTTY */
     atomic_ulong wrong;                     /* an errno that the header does not name */

@@ -141,10 +141,10 @@ void work(uint64_t seed)
     memset(bytes, 'm', sizeof(bytes));
     pattern = memfd_create("pattern", 0);
     memory = memfd_create("memory", 0);
-    if (write(pattern, bytes, sizeof(bytes)) < 0 || ftruncate(memory, WINDOW_SIZE))
+    if (write(pattern, bytes, sizeof(bytes)) < 0 || ftruncate(memory, WINDOW_SIZE) ||
+        mmap(WINDOW, WINDOW_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+             -1, 0) == MAP_FAILED)
         exit(1);
-    mmap(WINDOW, WINDOW_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-         0);
     madvise(WINDOW, WINDOW_SIZE, MADV_HUGEPAGE);
     for (;;) {
         struct range range = choose_range(&seed);
