@@ -225,8 +225,11 @@ static int copy_to_memory(const char *module)
     return open(name, O_RDONLY | O_CLOEXEC);
 }
 
-/* A load has hundreds of points, most of the kernel's own; a module's own come last. */
-#define POINTS_OF_MODULE 60
+/*
+ * A load has hundreds of points, nearly all of them the kernel's own. At the first ones kmemleak
+ * complains of itself, which the lab takes for a fault.
+ */
+#define POINTS_SKIPPED 64
 
 static void every_module_survives_every_failure(void **state)
 {
@@ -234,17 +237,15 @@ static void every_module_survives_every_failure(void **state)
     if (!getenv("MATRIX_MODULES"))
         SKIP_BECAUSE("MATRIX_MODULES does not say where the modules are\n");
     prepare_failures();
+    alarm(0); /* two thousand loads */
     for (size_t i = 0; i < COUNT(modules); i++) {
         int file = copy_to_memory(modules[i]), left, failed = 0;
         /* Twice: the second time all that is only made once is there. */
         load(file, modules[i], POINTS_MAX, &left);
         assert_int_equal(load(file, modules[i], POINTS_MAX, &left), 0);
         int points = POINTS_MAX - left;
-        for (int point = 1; point <= points + 3; point++) {
-            if (point < points - POINTS_OF_MODULE && point % 16)
-                continue;
+        for (int point = POINTS_SKIPPED; point <= points + 3; point++)
             failed += load(file, modules[i], point, &left) != 0;
-        }
         print_message("# %s: %d points, %d failed\n", modules[i], points, failed);
         assert_true(failed >= 1);
         assert_int_equal(load(file, modules[i], POINTS_MAX, &left), 0);
@@ -260,6 +261,7 @@ static void nothing_has_leaked(void **state)
     int file = open("/sys/kernel/debug/kmemleak", O_RDWR | O_CLOEXEC);
     if (file < 0)
         SKIP_BECAUSE("this kernel has no kmemleak\n");
+    alarm(0); /* a scan takes as long as there is memory */
     assert_int_equal(write(file, "scan", 4), 4);
     /* It tells only of what is older than 5 seconds; and what is seen once may be on its way. */
     sleep(6);
