@@ -72,10 +72,20 @@ static void own_memory_is_as_pagemap_says(void **state)
     print_message("# %zu mappings\n", assert_process_agrees(getpid()));
 }
 
+/* Wherever it is, there it stops, and its memory changes no more. */
+static void assert_stopped_process_agrees(pid_t child)
+{
+    int status;
+    kill(child, SIGSTOP);
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    assert_process_agrees(child);
+}
+
 static void memory_of_others_is_as_pagemap_says(void **state)
 {
     pid_t child = child_start();
-    assert_process_agrees(child);
+    assert_stopped_process_agrees(child);
     child_end(child);
     /* One that is not made of us. */
     child = fork();
@@ -86,12 +96,7 @@ static void memory_of_others_is_as_pagemap_says(void **state)
     struct oracle_mapping mapping[1];
     while (oracle_mappings(child, mapping, 1) != 1 || !strstr(mapping[0].name, "sleep"))
         usleep(10000);
-    /* Wherever it is, there it stops, and its memory changes no more. */
-    int status;
-    kill(child, SIGSTOP);
-    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
-    assert_true(WIFSTOPPED(status));
-    assert_process_agrees(child);
+    assert_stopped_process_agrees(child);
     child_end(child);
 }
 
