@@ -1,48 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A page of each kind; see kinds.h. What the lab must have for it is made by prepare.sh. */
-#include "tests/lens/kinds.h"
+#include "tests/lens/kinds_internal.h"
 
 #include "tests/lens/harness.h"
 #include "tests/lens/oracle.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <linux/memfd.h>
 #include <matrix/uapi/matrix_lens.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT 21
 #endif
-#ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447
-#endif
-
-#define HUGE_2M (2 * MIB)
 
 char kinds_why[256];
 
-static void *cannot(const char *what)
+void *kind_cannot(const char *what)
 {
     snprintf(kinds_why, sizeof(kinds_why), "%s: %s", what, strerror(errno));
     return NULL;
 }
 
-static char *map(size_t size, int flags, int fd)
+char *kind_map(size_t size, int flags, int fd)
 {
     char *start = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
-    return start == MAP_FAILED ? cannot("mmap") : start;
+    return start == MAP_FAILED ? kind_cannot("mmap") : start;
 }
 
-static char read_byte(const volatile char *address)
+char kind_touch(const volatile char *address)
 {
     return *address;
 }
@@ -52,7 +41,7 @@ static char read_byte(const volatile char *address)
 /* 16 pages of which the kernel makes no large one; the middle is neither end's. */
 static char *map_small(void)
 {
-    char *start = map(16 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    char *start = kind_map(16 * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     if (start)
         madvise(start, 16 * PAGE, MADV_NOHUGEPAGE);
     return start;
@@ -82,7 +71,7 @@ void *kind_zero(void)
 {
     char *start = map_small();
     if (start)
-        read_byte(start + 5 * PAGE);
+        kind_touch(start + 5 * PAGE);
     return start ? start + 5 * PAGE : NULL;
 }
 
@@ -96,7 +85,7 @@ static void *make_untouched(void)
 
 static void *make_no_table(void)
 {
-    char *start = map(GIB, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    char *start = kind_map(GIB, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     return start ? start + GIB / 2 : NULL;
 }
 
@@ -128,7 +117,7 @@ void *kind_ksm(char **other)
     snprintf(page, PAGE, "KSM %d", getpid());
     snprintf(twin, PAGE, "KSM %d", getpid());
     if (madvise(page, PAGE, MADV_MERGEABLE) || madvise(twin, PAGE, MADV_MERGEABLE))
-        return cannot("MADV_MERGEABLE");
+        return kind_cannot("MADV_MERGEABLE");
     file_write("/sys/kernel/mm/ksm/run", "1");
     bool merged = false;
     for (int i = 0; i < 6000 && !merged; i++, usleep(10000))
@@ -148,20 +137,19 @@ static void *make_ksm(void)
 
 /* --- large pages -------------------------------------------------------------------------- */
 
-/* The middle one of three pages of 2 MiB that may become large. */
-static char *map_large(int flags, int fd)
+char *kind_map_large(int flags, int fd)
 {
-    char *start = map(4 * HUGE_2M, flags, fd);
+    char *start = kind_map(4 * HUGE_2M, flags, fd);
     if (!start)
         return NULL;
     if (madvise(start, 4 * HUGE_2M, MADV_HUGEPAGE))
-        return cannot("MADV_HUGEPAGE");
+        return kind_cannot("MADV_HUGEPAGE");
     return (char *)(((uintptr_t)start + 2 * HUGE_2M - 1) & ~(HUGE_2M - 1));
 }
 
 void *kind_thp(void)
 {
-    char *start = map_large(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    char *start = kind_map_large(MAP_PRIVATE | MAP_ANONYMOUS, -1);
     if (!start)
         return NULL;
     start[77 * PAGE] = 1;
@@ -202,16 +190,17 @@ static void *make_thp_small_no_access(void)
 
 static void *make_huge_zero(void)
 {
-    char *start = map_large(MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    char *start = kind_map_large(MAP_PRIVATE | MAP_ANONYMOUS, -1);
     if (start)
-        read_byte(start + 77 * PAGE);
+        kind_touch(start + 77 * PAGE);
     return start ? start + 77 * PAGE : NULL;
 }
 
 static char *map_hugetlb(size_t size, int flags)
 {
     int shift = size == GIB ? 30 : 21;
-    char *start = map(size, flags | MAP_ANONYMOUS | MAP_HUGETLB | (shift << MAP_HUGE_SHIFT), -1);
+    char *start =
+        kind_map(size, flags | MAP_ANONYMOUS | MAP_HUGETLB | (shift << MAP_HUGE_SHIFT), -1);
     if (start)
         start[size / 2] = 1;
     return start ? start + size / 2 : NULL;
@@ -245,146 +234,6 @@ static void *make_hugetlb_2m_no_access(void)
 static void *make_hugetlb_1g_no_access(void)
 {
     return forbid(kind_hugetlb_1g(), GIB);
-}
-
-/* --- files and shared memory -------------------------------------------------------------- */
-
-/* A file whose pages are in the page cache only. ramfs, unlike tmpfs, is to the kernel a disk. */
-static int open_cached_file(void)
-{
-    char directory[] = "/run/kinds-XXXXXX", path[64];
-    if (!mkdtemp(directory) || mount("ramfs", directory, "ramfs", 0, NULL))
-        return -1;
-    snprintf(path, sizeof(path), "%s/file", directory);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    umount2(directory, MNT_DETACH);
-    rmdir(directory);
-    return fd >= 0 && ftruncate(fd, (off_t)(16 * PAGE)) == 0 ? fd : -1;
-}
-
-void *kind_file_shared(void)
-{
-    int fd = open_cached_file();
-    char *start = fd < 0 ? cannot("a file in ramfs") : map(16 * PAGE, MAP_SHARED, fd);
-    if (start)
-        memset(start, 'f', 16 * PAGE);
-    return start ? start + 5 * PAGE : NULL;
-}
-
-static char *map_program(void)
-{
-    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? cannot("/proc/self/exe") : map(4 * PAGE, MAP_PRIVATE, fd);
-}
-
-void *kind_file_private(void)
-{
-    char *start = map_program();
-    if (start)
-        read_byte(start + 2 * PAGE);
-    return start ? start + 2 * PAGE : NULL;
-}
-
-static void *make_file_written(void)
-{
-    char *page = kind_file_private();
-    if (page)
-        *page = 'x';
-    return page;
-}
-
-static void *make_shared(void)
-{
-    char *start = map(16 * PAGE, MAP_SHARED | MAP_ANONYMOUS, -1);
-    if (start)
-        memset(start, 's', 16 * PAGE);
-    return start ? start + 5 * PAGE : NULL;
-}
-
-static char *map_memfd(size_t size)
-{
-    int fd = memfd_create("kinds", MFD_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, (off_t)size))
-        return cannot("memfd_create");
-    return size < HUGE_2M ? map(size, MAP_SHARED, fd) : map_large(MAP_SHARED, fd);
-}
-
-void *kind_memfd(void)
-{
-    char *start = map_memfd(16 * PAGE);
-    if (start)
-        memset(start, 'm', 16 * PAGE);
-    return start ? start + 5 * PAGE : NULL;
-}
-
-static void *make_memfd_huge(void)
-{
-    char *start = map_memfd(4 * HUGE_2M);
-    if (start)
-        start[77 * PAGE] = 1;
-    return start ? start + 77 * PAGE : NULL;
-}
-
-/* --- the rest ----------------------------------------------------------------------------- */
-
-static void *make_vdso(void)
-{
-    const char *start = (const char *)getauxval(AT_SYSINFO_EHDR);
-    if (!start)
-        return cannot("no vdso");
-    read_byte(start);
-    return (void *)start;
-}
-
-static void *make_vvar(void)
-{
-    struct oracle_mapping mappings[128];
-    size_t count = oracle_mappings(getpid(), mappings, COUNT(mappings));
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(mappings[i].name, "[vvar]") == 0) {
-            /* Its first page holds the clock's data, on every kernel that has it. */
-            struct timespec now;
-            clock_gettime(CLOCK_MONOTONIC, &now);
-            read_byte((const char *)mappings[i].start);
-            return (void *)mappings[i].start;
-        }
-    errno = ENOENT;
-    return cannot("[vvar]");
-}
-
-/* The registers of a PCI device that no driver uses: addresses that are not memory at all. */
-void *kind_device(void)
-{
-    glob_t found = {0};
-    char *page = NULL;
-    glob("/sys/bus/pci/devices/*/resource[0-9]", 0, NULL, &found);
-    for (size_t i = 0; i < found.gl_pathc && !page; i++) {
-        int fd = open(found.gl_pathv[i], O_RDWR | O_CLOEXEC);
-        page = fd < 0 ? NULL : map(PAGE, MAP_SHARED, fd);
-        close(fd);
-    }
-    globfree(&found);
-    return page;
-}
-
-/* The screen's memory of old, which the kernel has page structures for, but does not manage. */
-static void *make_low_memory(void)
-{
-    int fd = open("/dev/mem", O_RDWR | O_CLOEXEC);
-    char *start =
-        fd < 0 ? cannot("/dev/mem") : mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0xa0000);
-    return start == MAP_FAILED ? cannot("mmap of /dev/mem") : start;
-}
-
-void *kind_secret(void)
-{
-    int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, (off_t)(16 * PAGE)))
-        return cannot("memfd_secret");
-    char *start = map(16 * PAGE, MAP_SHARED, fd);
-    if (start)
-        memset(start, 'x', 16 * PAGE);
-    return start ? start + 5 * PAGE : NULL;
 }
 
 /* --- the table ---------------------------------------------------------------------------- */
@@ -440,17 +289,17 @@ const struct kind kinds[] = {
     {"hugetlb 1 GiB, PROT_NONE", make_hugetlb_1g_no_access, IS_1G | HUGETLB | NO_ACCESS, WRITABLE,
      "Size", .may_be_missing = true, .is_not_writable = true},
     {"private page of a file", kind_file_private, IS_4K | IS_FILE, WRITTEN | SHMEM, "Rss"},
-    {"private page of a file, written", make_file_written, IS_4K | ANONYMOUS | WRITTEN, SHMEM,
+    {"private page of a file, written", kind_file_written, IS_4K | ANONYMOUS | WRITTEN, SHMEM,
      "Private_Dirty"},
     {"shared page of a file", kind_file_shared, IS_4K | IS_FILE | WRITTEN, SHMEM, "Rss"},
-    {"shared memory", make_shared, IS_4K | IS_FILE | SHMEM | WRITTEN, HUGETLB, "Private_Dirty"},
+    {"shared memory", kind_shared, IS_4K | IS_FILE | SHMEM | WRITTEN, HUGETLB, "Private_Dirty"},
     {"memfd", kind_memfd, IS_4K | IS_FILE | SHMEM | WRITTEN, HUGETLB, "Private_Dirty"},
-    {"memfd, 2 MiB", make_memfd_huge, IS_2M | IS_FILE | SHMEM | WRITTEN, HUGETLB, "ShmemPmdMapped"},
-    {"vdso", make_vdso, PRESENT, WRITABLE | ANONYMOUS, "Rss", .is_not_writable = true},
-    {"vvar", make_vvar, IS_4K, WRITABLE | ANONYMOUS | SHMEM, "Size", .is_not_writable = true},
+    {"memfd, 2 MiB", kind_memfd_2m, IS_2M | IS_FILE | SHMEM | WRITTEN, HUGETLB, "ShmemPmdMapped"},
+    {"vdso", kind_vdso, PRESENT, WRITABLE | ANONYMOUS, "Rss", .is_not_writable = true},
+    {"vvar", kind_vvar, IS_4K, WRITABLE | ANONYMOUS | SHMEM, "Size", .is_not_writable = true},
     {"device", kind_device, MATRIX_PAGE_MAPPED, ANONYMOUS | IS_FILE | SHMEM, "Size",
      .is_not_writable = true},
-    {"device below 1 MiB", make_low_memory, MATRIX_PAGE_MAPPED, ANONYMOUS | IS_FILE | SHMEM, "Size",
+    {"device below 1 MiB", kind_low_memory, MATRIX_PAGE_MAPPED, ANONYMOUS | IS_FILE | SHMEM, "Size",
      .is_not_writable = true},
     {"secret memory", kind_secret, IS_4K | IS_FILE | WRITTEN, ANONYMOUS, "Size",
      .may_be_missing = true},
