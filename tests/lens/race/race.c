@@ -263,9 +263,10 @@ int main(int argc, char **argv)
     kill(-group, SIGKILL);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         continue;
-    unsigned long least = (unsigned long)atoi(argv[1]) / 4 + 1;
+    /* A kernel that watches itself, in an emulated machine, is very slow. */
+    unsigned long least = (unsigned long)atoi(argv[1]) / 20 + 1;
     tell_requests(least);
-    tell_modules(least / 10 + 1);
+    tell_modules(least / 4 + 1);
     tell_afterwards(&seed);
     printf("1..%d\n", tests);
     return 0;
