@@ -179,6 +179,18 @@ static void any_exit_signal_becomes_sigchld(void **state)
     }
 }
 
+/*
+ * Which status SIGCHLD has for such a child depends on the kernel: up to 6.12 that of the first
+ * thread. So a child that was not moved tells.
+ */
+static int status_without_first_thread(void)
+{
+    struct actor parent = actor_start(), child = actor_start_below(parent);
+    actor_ask(child, deed_serve_in_thread, 0, 0, 0);
+    actor_exit(child, 42);
+    return actor_ask(parent, deed_await_signal, SIGCHLD, 0, 0).status;
+}
+
 static void a_child_whose_first_thread_has_ended_moves(void **state)
 {
     (void)state;
@@ -188,8 +200,7 @@ static void a_child_whose_first_thread_has_ended_moves(void **state)
     assert_int_equal(move(cast.child, cast.new), 0);
     assert_int_equal(getppid_of(cast.child), cast.new.pid);
     actor_exit(cast.child, 42);
-    /* The signal has the first thread's status: do_notify_parent() takes task->exit_code. */
-    assert_signal(cast.new, cast.child, CLD_EXITED, 0);
+    assert_signal(cast.new, cast.child, CLD_EXITED, status_without_first_thread());
     assert_waits(cast.new, cast.child, 42 << 8);
     assert_has_no_child(cast.old);
 }
