@@ -2,6 +2,8 @@
 /* What every program of the command line does in the same way; see common.h. */
 #include "cli/common.h"
 
+#include "base/error.h"
+#include "base/parse.h"
 #include "cli/exit_status.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -90,4 +92,26 @@ bool cli_wants_colour(FILE *file)
 
     return isatty(fileno(file)) && !(no_colour && *no_colour) && terminal &&
            strcmp(terminal, "dumb") != 0;
+}
+
+char *cli_escape(const char *text)
+{
+    char *escaped = NULL;
+    size_t size;
+    FILE *file = open_memstream(&escaped, &size);
+    if (!file)
+        return NULL;
+    cli_print_escaped(file, text);
+    if (fclose(file) == 0)
+        return escaped;
+    free(escaped);
+    return NULL;
+}
+
+struct matrix_error *cli_parse_pid(const char *text, pid_t *pid)
+{
+    uint64_t number;
+    RETURN_IF_ERROR(error_prefix(parse_u64(text, 1, INT32_MAX, &number), "a pid"));
+    *pid = (pid_t)number;
+    return NULL;
 }

@@ -6,6 +6,7 @@
 #include <matrix/error.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 /*
  * Prints "program: message", and the remedy below it, on standard error; frees error. Returns
@@ -18,6 +19,12 @@ int cli_fail(const char *program, struct matrix_error *error);
  * out as \xNN, so that no guest can send commands to the terminal.
  */
 void cli_print_escaped(FILE *file, const char *text);
+
+/* The same as a string, for a table's cell; to be freed; NULL without memory. */
+char *cli_escape(const char *text);
+
+/* Reads a pid, 1 or more. */
+struct matrix_error *cli_parse_pid(const char *text, pid_t *pid) MATRIX_MUST_CHECK;
 
 /*
  * Opens /dev/null in the place of any of the three standard files that is closed, so that no other

@@ -21,6 +21,7 @@ static const struct {
     {"run", "run one guest in the foreground", run_main},
     {"cloud", "run the guests of a file, by contract", NULL},
     {"proc", "look into any process: its memory, its children", NULL},
+    {"ksm", "watch, draw and map what kernel same-page merging does", NULL},
     {"modules", "load, unload and list the kernel modules", NULL},
     {"doctor", "say what this host can and cannot do, and how to mend it", NULL},
     {"lab", "run a command in a throwaway machine", NULL},

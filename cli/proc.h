@@ -40,22 +40,11 @@ proc_command proc_plot;
 
 /* --- what they have in common, in proc_common.c ----------------------------------------------- */
 
-struct matrix_error *proc_parse_pid(const char *text, pid_t *pid) MATRIX_MUST_CHECK;
-
-/* Text for a table's cell, escaped as cli_print_escaped does; to be freed; NULL without memory. */
-char *proc_escape(const char *text);
-
 /* "12 (bash)", escaped. */
 void proc_print_process(FILE *file, const struct matrix_lens_task *task);
 
 /* The first members of every JSON object: version and source. */
 json_t *proc_json_begin(const struct matrix_lens *lens);
-
-/* An address as JSON has it: "0x1000". Its numbers may be doubles to who reads them. */
-json_t *proc_json_address(uint64_t address);
-
-/* Prints and frees an object, indented or on one line. NULL means that there was no memory. */
-struct matrix_error *proc_json_print(json_t *root, bool one_line) MATRIX_MUST_CHECK;
 
 /*
  * Below a table: "source: module", or "source: " and the files of /proc that were asked; "PID" in
@@ -66,19 +55,5 @@ void proc_print_source(const struct matrix_lens *lens, const char *files, pid_t 
 /* Fails if pid is no longer that process: it ended, and the number was given to another. */
 struct matrix_error *proc_check_same(const struct matrix_lens *lens,
                                      const struct matrix_lens_task *before) MATRIX_MUST_CHECK;
-
-/* --- looking again and again, in proc_clock.c ------------------------------------------------- */
-
-/* From now on SIGINT, SIGTERM and SIGHUP come only while proc_wait_until waits. */
-void proc_block_ends(void);
-
-/* Sleeps until then on CLOCK_MONOTONIC; returns the signal that ended it, or 0. */
-int proc_wait_until(uint64_t when_ns);
-
-/*
- * When to look again, on CLOCK_MONOTONIC; 0: the duration is over first. Looks that were missed are
- * left out.
- */
-uint64_t proc_next_look(const struct proc_options *options, uint64_t started_ns);
 
 #endif

@@ -2,6 +2,7 @@
 /* matrix proc poke, and reparent: what changes other processes. Only the module can. */
 #include "base/error.h"
 #include "base/parse.h"
+#include "cli/common.h"
 #include "cli/json.h"
 #include "cli/proc.h"
 #include <inttypes.h>
@@ -53,7 +54,7 @@ static struct matrix_error *parse_place(const struct proc_options *options,
         place->flags |= MATRIX_LENS_PHYSICAL;
         return NULL;
     }
-    RETURN_IF_ERROR(proc_parse_pid(arguments[0], &place->pid));
+    RETURN_IF_ERROR(cli_parse_pid(arguments[0], &place->pid));
     return error_prefix(parse_u64(arguments[1], 0, UINT64_MAX, &place->virtual_address),
                         "the address");
 }
@@ -66,13 +67,13 @@ static struct matrix_error *report_poke(const struct proc_options *options,
         json_t *root = proc_json_begin(options->lens);
         json_object_set_new(root, "pid", place->pid ? json_integer(place->pid) : json_null());
         json_object_set_new(root, "virtual_address",
-                            place->pid ? proc_json_address(place->virtual_address) : json_null());
-        json_object_set_new(root, "physical_address", proc_json_address(place->physical_address));
+                            place->pid ? cli_json_address(place->virtual_address) : json_null());
+        json_object_set_new(root, "physical_address", cli_json_address(place->physical_address));
         json_object_set_new(root, "old", json_integer(old));
         json_object_set_new(root, "new", json_integer(written));
         json_object_set_new(root, "read_back", json_integer(now));
         json_object_set_new(root, "verified", json_boolean(now == written));
-        return proc_json_print(root, false);
+        return cli_json_print(root, false);
     }
     if (place->pid)
         printf("process %d, 0x%" PRIx64 ", at physical address 0x%" PRIx64, place->pid,
@@ -116,11 +117,11 @@ struct matrix_error *proc_reparent(struct proc_options *options)
 {
     pid_t pid, to, old;
     const struct matrix_lens *lens = options->lens;
-    RETURN_IF_ERROR(proc_parse_pid(options->arguments[0], &pid));
+    RETURN_IF_ERROR(cli_parse_pid(options->arguments[0], &pid));
     if (!options->to)
         return error_usage("matrix proc reparent PID --to=PID",
                            "whose child it shall be is missing");
-    RETURN_IF_ERROR(error_prefix(proc_parse_pid(options->to, &to), "--to"));
+    RETURN_IF_ERROR(error_prefix(cli_parse_pid(options->to, &to), "--to"));
     RETURN_IF_ERROR(matrix_lens_reparent(lens, pid, to, &old));
 
     const struct matrix_lens_task child = describe(lens, pid), before = describe(lens, old),
@@ -131,7 +132,7 @@ struct matrix_error *proc_reparent(struct proc_options *options)
         json_object_set_new(root, "name", cli_json_string(child.name));
         json_object_set_new(root, "old_parent_pid", old ? json_integer(old) : json_null());
         json_object_set_new(root, "parent_pid", json_integer(to));
-        return proc_json_print(root, false);
+        return cli_json_print(root, false);
     }
     fputs("process ", stdout);
     proc_print_process(stdout, &child);

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/table.h"
+#include "cli/common.h"
 #include "cli/json.h"
 #include "cli/proc.h"
 #include <string.h>
@@ -48,7 +49,7 @@ static struct matrix_error *print_table(const struct matrix_task_list *list)
     RETURN_IF_ERROR(table_create(columns, sizeof(columns) / sizeof(columns[0]), &table));
     for (size_t i = 0; i < list->count; i++) {
         const struct matrix_lens_task *task = &list->tasks[i];
-        CLEANUP_FREE char *name = proc_escape(task->name);
+        CLEANUP_FREE char *name = cli_escape(task->name);
         table_cell(table, "%d", task->pid);
         table_cell(table, "%d", task->tid);
         table_cell(table, "%d", task->parent_pid);
@@ -85,7 +86,7 @@ static struct matrix_error *print_json(const struct matrix_lens *lens, bool by_m
     }
     json_object_set_new(root, "total", json_integer((json_int_t)list->total));
     json_object_set_new(root, parent ? "children" : "tasks", tasks);
-    return proc_json_print(root, false);
+    return cli_json_print(root, false);
 }
 
 static void print_cut(const struct matrix_task_list *list)
@@ -128,7 +129,7 @@ struct matrix_error *proc_children(struct proc_options *options)
     struct matrix_lens_task parent;
     pid_t pid;
     const struct matrix_lens *lens = options->lens;
-    RETURN_IF_ERROR(proc_parse_pid(options->arguments[0], &pid));
+    RETURN_IF_ERROR(cli_parse_pid(options->arguments[0], &pid));
     RETURN_IF_ERROR(matrix_lens_process(lens, pid, &parent));
     RETURN_IF_ERROR(matrix_lens_children(lens, pid, &list));
     qsort(list.tasks, list.count, sizeof(list.tasks[0]), compare_tasks);

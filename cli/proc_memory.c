@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "base/table.h"
+#include "cli/common.h"
 #include "cli/json.h"
 #include "cli/proc.h"
 #include <errno.h>
@@ -87,8 +88,8 @@ static void run_to_json(json_t *pages, const struct run *run)
     const uint64_t piece = matrix_page_piece_bytes(run->entry);
     json_array_append_new(
         pages, json_pack("{s:o, s:o, s:I, s:o, s:o}", "virtual_address",
-                         proc_json_address(run->virtual_address), "physical_address",
-                         has_address(run) ? proc_json_address(physical(run)) : json_null(), "pages",
+                         cli_json_address(run->virtual_address), "physical_address",
+                         has_address(run) ? cli_json_address(physical(run)) : json_null(), "pages",
                          (json_int_t)run->pages, "mapped_piece_bytes",
                          piece ? json_integer((json_int_t)piece) : json_null(), "flags", flags));
 }
@@ -196,7 +197,7 @@ static struct matrix_error *print_pages(const struct proc_options *options,
     json_object_set_new(root, "pid", json_integer(task->pid));
     json_object_set_new(root, "name", cli_json_string(task->name));
     json_object_set(root, "ranges", sink->pages);
-    return proc_json_print(root, false);
+    return cli_json_print(root, false);
 }
 
 struct matrix_error *proc_translate(struct proc_options *options)
@@ -208,7 +209,7 @@ struct matrix_error *proc_translate(struct proc_options *options)
     struct matrix_lens_task task;
     struct sink sink = {0};
     pid_t pid;
-    RETURN_IF_ERROR(proc_parse_pid(options->arguments[0], &pid));
+    RETURN_IF_ERROR(cli_parse_pid(options->arguments[0], &pid));
     RETURN_IF_ERROR(matrix_lens_process(options->lens, pid, &task));
     if (options->json)
         sink.pages = json_array();
@@ -287,7 +288,7 @@ struct matrix_error *proc_footprint(struct proc_options *options)
     struct matrix_lens_task task;
     struct matrix_footprint footprint;
     pid_t pid;
-    RETURN_IF_ERROR(proc_parse_pid(options->arguments[0], &pid));
+    RETURN_IF_ERROR(cli_parse_pid(options->arguments[0], &pid));
     RETURN_IF_ERROR(matrix_lens_process(options->lens, pid, &task));
     RETURN_IF_ERROR(matrix_lens_footprint(options->lens, pid, &footprint));
     RETURN_IF_ERROR(proc_check_same(options->lens, &task));
@@ -304,5 +305,5 @@ struct matrix_error *proc_footprint(struct proc_options *options)
                             bytes == MATRIX_FOOTPRINT_UNKNOWN ? json_null()
                                                               : json_integer((json_int_t)bytes));
     }
-    return proc_json_print(root, false);
+    return cli_json_print(root, false);
 }

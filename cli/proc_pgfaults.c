@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/exit_status.h"
+#include "cli/json.h"
+#include "cli/look.h"
 #include "cli/proc.h"
 #include <errno.h>
 #include <string.h>
@@ -48,7 +50,7 @@ static struct matrix_error *show_faults(const struct proc_options *options, cons
                                  "source", strcmp(file, FAULTS_FILE) == 0 ? "module" : "proc",
                                  "file", file, "page_faults", (json_int_t)faults,
                                  "page_faults_per_s", per_s < 0 ? json_null() : json_real(per_s));
-        return proc_json_print(root, options->has_interval);
+        return cli_json_print(root, options->has_interval);
     }
     printf("%s page faults since boot", format_count(count, faults));
     if (per_s >= 0)
@@ -64,7 +66,7 @@ struct matrix_error *proc_pgfaults(struct proc_options *options)
     uint64_t faults, before = 0, seen_ns = 0;
     const char *file = NULL;
     const uint64_t started_ns = clock_now_ns(CLOCK_MONOTONIC);
-    proc_block_ends();
+    look_block_ends();
     for (;;) {
         file = read_faults(&faults);
         const uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
@@ -78,10 +80,12 @@ struct matrix_error *proc_pgfaults(struct proc_options *options)
                         seen_ns && faults >= before ? (double)(faults - before) / seconds : -1));
         before = faults;
         seen_ns = now_ns;
-        const uint64_t next = options->has_interval ? proc_next_look(options, started_ns) : 0;
+        const uint64_t next = options->has_interval ? look_next(started_ns, options->interval_ns,
+                                                                options->duration_ns)
+                                                    : 0;
         if (!next)
             break;
-        const int number = proc_wait_until(next);
+        const int number = look_wait_until(next);
         if (number) {
             options->status = EXIT_SIGNAL + number;
             break;

@@ -5,19 +5,14 @@
  */
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/installed.h"
+#include "cli/gnuplot.h"
 #include "cli/proc.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 
-#define GNUPLOT       "gnuplot"
-#define DATA_FD       3
 #define REMEDY_RECORD "record one with `matrix proc watch PID --csv FILE`"
 /* Above this ratio of their maxima the two curves get an axis each. */
 #define ONE_AXIS_RATIO 4
@@ -151,31 +146,7 @@ static struct matrix_error *write_data(const struct recording *recording,
     return NULL;
 }
 
-static struct matrix_error *start_gnuplot(char *const *arguments, int data, int picture)
-{
-    posix_spawn_file_actions_t actions;
-    extern char **environ;
-    pid_t pid;
-    int status;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, picture, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, data, DATA_FD);
-    const int number = posix_spawnp(&pid, GNUPLOT, &actions, NULL, arguments, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (number)
-        return error_new(MATRIX_ERROR_HOST, number,
-                         number == ENOENT ? "apt-get install gnuplot-nox (or `make deps`)" : NULL,
-                         "start " GNUPLOT);
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return error_host(errno, "wait for " GNUPLOT);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return NULL;
-    return error_host(0, GNUPLOT " failed; what it says stands above");
-}
-
-static struct matrix_error *draw(const struct recording *recording, const char *type,
-                                 const char *template, const char *out)
+static struct matrix_error *draw(const struct recording *recording, const char *out)
 {
     const double *most = recording->most;
     const double larger = fmax(most[VIRTUAL], most[RESIDENT]);
@@ -187,38 +158,21 @@ static struct matrix_error *draw(const struct recording *recording, const char *
     };
     CLEANUP_CLOSE int data = -1;
     RETURN_IF_ERROR(write_data(recording, units, &data));
-    CLEANUP_CLOSE int picture = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (picture < 0)
-        return error_host(errno, "write the picture %s", out);
-    char *const arguments[] = {(char *)GNUPLOT,
-                               (char *)"-c",
-                               (char *)template,
-                               (char *)type,
-                               (char *)units[TIME]->name,
-                               (char *)units[VIRTUAL]->name,
-                               (char *)units[RESIDENT]->name,
-                               (char *)(one_axis ? "1" : "2"),
-                               NULL};
-    return start_gnuplot(arguments, data, picture);
+    const char *const arguments[] = {units[TIME]->name, units[VIRTUAL]->name, units[RESIDENT]->name,
+                                     one_axis ? "1" : "2", NULL};
+    return gnuplot_draw("footprint.gnuplot", arguments, data, out);
 }
 
 struct matrix_error *proc_plot(struct proc_options *options)
 {
     struct recording recording = {.path = options->arguments[0]};
-    char template[PATH_MAX];
     if (!options->out)
         return error_usage("matrix proc plot FILE.csv --out=FILE.svg",
                            "where the picture goes is missing");
-    const char *type = strrchr(options->out, '.');
-    if (!type || (strcmp(type, ".svg") != 0 && strcmp(type, ".png") != 0))
-        return error_usage("name it FILE.svg or FILE.png", "%s: no such kind of picture",
-                           options->out);
-    if (!installed_find(INSTALLED_SHARED, "footprint.gnuplot", template))
-        return error_new(MATRIX_ERROR_HOST, 0, "build it with `make`, or install Matrix again",
-                         "the template footprint.gnuplot is missing");
+    RETURN_IF_ERROR(gnuplot_check_name(options->out));
     struct matrix_error *error = read_recording(&recording);
     if (!error)
-        error = draw(&recording, type + 1, template, options->out);
+        error = draw(&recording, options->out);
     free(recording.rows);
     return error;
 }

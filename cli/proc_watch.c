@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/parse.h"
+#include "cli/chart.h"
 #include "cli/common.h"
 #include "cli/exit_status.h"
+#include "cli/json.h"
+#include "cli/look.h"
 #include "cli/proc.h"
-#include "cli/proc_chart.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <langinfo.h>
@@ -56,7 +58,7 @@ static struct matrix_error *show_json(const struct watch *watch, double time_s,
     json_object_set_new(root, "file_bytes", bytes_json(seen->file_bytes));
     json_object_set_new(root, "shmem_bytes", bytes_json(seen->shmem_bytes));
     json_object_set_new(root, "swapped_bytes", bytes_json(seen->swapped_bytes));
-    return proc_json_print(root, true);
+    return cli_json_print(root, true);
 }
 
 static void show_line(double time_s, const struct matrix_footprint *seen)
@@ -156,9 +158,10 @@ static struct matrix_error *look_on(struct watch *watch, struct proc_options *op
 {
     RETURN_IF_ERROR(look(watch));
     for (;;) {
-        const uint64_t next = proc_next_look(options, watch->started_ns);
+        const uint64_t next =
+            look_next(watch->started_ns, options->interval_ns, options->duration_ns);
         const uint64_t end = watch->started_ns + options->duration_ns;
-        const int number = proc_wait_until(next ? next : end);
+        const int number = look_wait_until(next ? next : end);
         if (number)
             options->status = EXIT_SIGNAL + number;
         if (number || !next)
@@ -197,11 +200,11 @@ struct matrix_error *proc_watch(struct proc_options *options)
     watch.exact = strcmp(matrix_lens_source_name(options->lens), "module") == 0;
     watch.live = !options->json && isatty(STDOUT_FILENO);
     watch.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    RETURN_IF_ERROR(proc_parse_pid(options->arguments[0], &pid));
+    RETURN_IF_ERROR(cli_parse_pid(options->arguments[0], &pid));
     RETURN_IF_ERROR(matrix_lens_process(options->lens, pid, &watch.task));
     RETURN_IF_ERROR(open_csv(&watch));
 
-    proc_block_ends();
+    look_block_ends();
     if (watch.live)
         fputs(CURSOR_HIDE, stdout);
     watch.started_ns = clock_now_ns(CLOCK_MONOTONIC);

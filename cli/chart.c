@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Draws curves in a terminal; see proc_chart.h. */
-#include "cli/proc_chart.h"
+/* Draws curves in a terminal; see chart.h. */
+#include "cli/chart.h"
 
 #include "base/parse.h"
 

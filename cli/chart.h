@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Curves in a terminal: the newest value at the right, the axis from 0 to a round number. */
-#ifndef CLI_PROC_CHART_H
-#define CLI_PROC_CHART_H
+#ifndef CLI_CHART_H
+#define CLI_CHART_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Looking again and again until a signal comes or the time is up; for watch and pgfaults. */
+/* Looking again and again until a signal comes or the time is up; see look.h. */
+#include "cli/look.h"
+
 #include "base/clock.h"
-#include "cli/proc.h"
 #include <signal.h>
 
 #define NS_PER_S 1000000000ULL
 
 static sigset_t ends;
 
-void proc_block_ends(void)
+void look_block_ends(void)
 {
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
@@ -17,7 +18,7 @@ void proc_block_ends(void)
     sigprocmask(SIG_BLOCK, &ends, NULL);
 }
 
-int proc_wait_until(uint64_t when_ns)
+int look_wait_until(uint64_t when_ns)
 {
     for (;;) {
         const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
@@ -32,14 +33,13 @@ int proc_wait_until(uint64_t when_ns)
     }
 }
 
-uint64_t proc_next_look(const struct proc_options *options, uint64_t started_ns)
+uint64_t look_next(uint64_t started_ns, uint64_t interval_ns, uint64_t duration_ns)
 {
     const uint64_t past = clock_now_ns(CLOCK_MONOTONIC) - started_ns;
-    const uint64_t interval = options->interval_ns;
     uint64_t next;
-    if (__builtin_mul_overflow(past / interval + 1, interval, &next))
+    if (__builtin_mul_overflow(past / interval_ns + 1, interval_ns, &next))
         next = UINT64_MAX - started_ns;
-    if (options->duration_ns && next > options->duration_ns)
+    if (duration_ns && next > duration_ns)
         return 0;
     return __builtin_add_overflow(started_ns, next, &next) ? UINT64_MAX : next;
 }

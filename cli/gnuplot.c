@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Starts gnuplot on a template; see gnuplot.h. */
+#include "cli/gnuplot.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/installed.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GNUPLOT "gnuplot"
+#define DATA_FD 3
+
+static struct matrix_error *start_gnuplot(char *const *arguments, int data, int picture)
+{
+    posix_spawn_file_actions_t actions;
+    extern char **environ;
+    pid_t pid;
+    int status;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, picture, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, data, DATA_FD);
+    const int number = posix_spawnp(&pid, GNUPLOT, &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (number)
+        return error_new(MATRIX_ERROR_HOST, number,
+                         number == ENOENT ? "apt-get install gnuplot-nox (or `make deps`)" : NULL,
+                         "start " GNUPLOT);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return error_host(errno, "wait for " GNUPLOT);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return NULL;
+    return error_host(0, GNUPLOT " failed; what it says stands above");
+}
+
+struct matrix_error *gnuplot_check_name(const char *out)
+{
+    const char *type = strrchr(out, '.');
+    if (type && (strcmp(type, ".svg") == 0 || strcmp(type, ".png") == 0))
+        return NULL;
+    return error_usage("name it FILE.svg or FILE.png", "%s: no such kind of picture", out);
+}
+
+struct matrix_error *gnuplot_draw(const char *template, const char *const *arguments, int data,
+                                  const char *out)
+{
+    char path[PATH_MAX];
+    RETURN_IF_ERROR(gnuplot_check_name(out));
+    if (strchr(template, '/'))
+        snprintf(path, sizeof(path), "%s", template);
+    else if (!installed_find(INSTALLED_SHARED, template, path))
+        return error_new(MATRIX_ERROR_HOST, 0, "build it with `make`, or install Matrix again",
+                         "the template %s is missing", template);
+    char *line[5 + GNUPLOT_ARGUMENTS_MAX] = {(char *)GNUPLOT, (char *)"-c", path,
+                                             (char *)strrchr(out, '.') + 1};
+    for (unsigned i = 0; arguments[i] && i < GNUPLOT_ARGUMENTS_MAX; i++)
+        line[4 + i] = (char *)arguments[i];
+    CLEANUP_CLOSE int picture = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (picture < 0)
+        return error_host(errno, "write the picture %s", out);
+    return start_gnuplot(line, data, picture);
+}
