@@ -45,7 +45,10 @@ if [ "$(id -u)" -eq 0 ]; then
     check "untouched memory is mapped, and is one run" json \
         "[(run['pages'], run['flags']) for run in result['ranges']] == [(16, ['mapped'])]"
     attempt "${proc[@]}" translate --source proc --json "$pid" "$(place read)+16K"
-    check "memory that was only read is the zero page" flags "'zero' in flags"
+    # Seen from outside: a kernel that is a guest itself may have given a page of its own.
+    zero=$(python3 "$here/proc_target.py" zero "$pid" "$(place read)")
+    check "memory that was only read is the zero page, where the kernel has one" flags \
+        "('zero' in flags) == ('$zero' == 'yes')"
     attempt "${proc[@]}" translate --source proc --json "$pid" "$(place closed)+32K"
     check "PROT_NONE is told" flags "'no_access' in flags and 'present' in flags"
     attempt "${proc[@]}" translate --source proc --json "$pid" "$(place shared)+32K"
@@ -59,7 +62,7 @@ if [ "$(id -u)" -eq 0 ]; then
         "result['ranges'][0]['physical_address'].endswith('123') and result['ranges'][0]['pages'] == 1"
     attempt "${proc[@]}" translate --source proc "$pid" "$(place written)" "$(place read)"
     check "a table, with its source" prints "source: /proc/$pid/pagemap"
-    check "and the kind of page" prints "zero"
+    check "and the kind of page" prints "$([ "$zero" = yes ] && echo zero || echo anonymous)"
     attempt "${proc[@]}" translate --source proc --json "$pid" 0-0x100000000
     check "4 GiB of holes are one run" json "len(result['ranges']) == 1 and result['version'] == 1"
     attempt "${proc[@]}" translate --source proc --json "$pid" 0xffffffffff600000 0xfffffffffffff000

@@ -4,6 +4,7 @@
 
   proc_target.py hold            maps memory, says where ("NAME ADDRESS PAGES" lines, then "ready"), waits
   proc_target.py check FILE PID  whether FILE, of `matrix proc translate --json`, is what pagemap says
+  proc_target.py zero PID ADDRESS  whether the page there is the zero page: what kpageflags says
   proc_target.py name NAME       has this name (NAME may have \\xNN), and waits
   proc_target.py children        has a sleeping, a stopped and a zombie child: their pids, and waits
 """
@@ -81,6 +82,15 @@ def check(path, pid):
     print(pages)
 
 
+def zero(pid, address):
+    """Not every kernel has one: some that are guests themselves (pvm_no_zero_page) give a page."""
+    with open(f"/proc/{pid}/pagemap", "rb") as pagemap, open("/proc/kpageflags", "rb") as flags:
+        pagemap.seek(int(address, 16) // PAGE * 8)
+        entry, = struct.unpack("<Q", pagemap.read(8))
+        flags.seek((entry & (1 << 55) - 1) * 8)
+        print("yes" if struct.unpack("<Q", flags.read(8))[0] >> 24 & 1 else "no")
+
+
 def children():
     def child(stops=False):
         pid = os.fork()
@@ -118,6 +128,8 @@ if sys.argv[1] == "hold":
     hold()
 elif sys.argv[1] == "check":
     check(sys.argv[2], sys.argv[3])
+elif sys.argv[1] == "zero":
+    zero(sys.argv[2], sys.argv[3])
 elif sys.argv[1] == "children":
     children()
 elif sys.argv[1] == "name":

@@ -43,11 +43,14 @@ static struct pair pairs[] = {
 
 /*
  * 0.1 percentage points of 5 seconds. In runs that are shorter the same time counts for more: the
- * policy's promise is one of time, a slice and what a slice was overrun by.
+ * policy's promise is one of time, a slice and what a slice was overrun by. The worst overrun is
+ * measured: in the lab the host may take the processor away, and to the machine inside that is CPU
+ * time of whoever was on.
  */
-static double tolerance_of(double total_ns, uint64_t slice_ns)
+static double tolerance_of(const struct matrix_core *core, double total_ns, uint64_t slice_ns)
 {
-    const double time = (double)(slice_ns + 4 * MILLISECOND_NS) / total_ns;
+    const uint64_t overrun_ns = test_core_statistics(core).delay_worst_ns;
+    const double time = (double)(slice_ns + 4 * MILLISECOND_NS + overrun_ns) / total_ns;
     return time > 0.001 ? time : 0.001;
 }
 
@@ -55,7 +58,7 @@ static void assert_share(const struct matrix_core *core, size_t index, double pr
 {
     const struct matrix_core_guest guest = test_core_guest(core, index);
     const double total = (double)guest.contended_total_ns;
-    const double tolerance = tolerance_of(total, MATRIX_SLICE_DEFAULT_NS);
+    const double tolerance = tolerance_of(core, total, MATRIX_SLICE_DEFAULT_NS);
 
     print_message("# guest %zu: promised %.5f, given %.5f, tolerance %.5f\n", index, guest.promised,
                   guest.given, tolerance);
@@ -152,7 +155,7 @@ static void other_slices(void **state)
         test_core_run(core);
         const struct matrix_core_guest guest = test_core_guest(core, 0);
         assert_true(fabs(guest.given - 0.7) <
-                    tolerance_of((double)guest.contended_total_ns, slices[i]));
+                    tolerance_of(core, (double)guest.contended_total_ns, slices[i]));
         matrix_core_destroy(core);
         test_guest_destroy(&guests[0]);
         test_guest_destroy(&guests[1]);
