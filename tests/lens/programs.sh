@@ -47,10 +47,20 @@ check "two hundred that fall at once: SIGCHLD comes for several at a time, none 
     prints "200 of 200 adopted soldiers have fallen, 0 lost, 0 otherwise than ordered"
 
 # By pid: children of this shell, whose own wait then knows nothing of them.
-"$examples/soldier" --life 2s --status 7 &
+# Stopped until both are adopted: on a slow machine they would have fallen before.
+"$examples/soldier" --life 1s --status 7 &
 one=$!
-"$examples/soldier" --life 1s --signal KILL &
+"$examples/soldier" --life 500ms --signal KILL &
 two=$!
+kill -STOP "$one" "$two"
+let_go_when_adopted() {
+    for _ in {1..500}; do
+        grep -qs "adopted pid $two" "$scratch/out" && break
+        sleep 0.1
+    done
+    kill -CONT "$one" "$two" || true
+}
+let_go_when_adopted &
 attempt timeout 60 "$examples/station" "$one" "$two"
 check "station PID PID: 0" has_status 0
 check "it tells whose they were" prints "adopted pid $one, a child of $$"
