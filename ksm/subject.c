@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Finds processes and guests, and where their memory is; see subject.h. */
+#include "ksm/subject.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/parse.h"
+#include "ksm/mappings.h"
+#include <errno.h>
+#include <matrix/lens.h>
+#include <string.h>
+#include <unistd.h>
+
+static void subject_free(struct ksm_subject *subject)
+{
+    free(subject->regions);
+}
+
+void ksm_subject_list_free(struct ksm_subject_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        subject_free(&list->subjects[i]);
+    free(list->subjects);
+    *list = (struct ksm_subject_list){0};
+}
+
+uint64_t ksm_subject_pages(const struct ksm_subject *subject)
+{
+    uint64_t pages = 0;
+    for (size_t i = 0; i < subject->region_count; i++)
+        pages += subject->regions[i].bytes / MATRIX_PAGE_BYTES;
+    return pages;
+}
+
+/* Takes what is in subject over, also when it fails. */
+static struct matrix_error *append(struct ksm_subject_list *list, struct ksm_subject *subject)
+{
+    struct ksm_subject *grown =
+        reallocarray(list->subjects, list->count + 1, sizeof(*list->subjects));
+    if (!grown) {
+        subject_free(subject);
+        return error_host(ENOMEM, "keep a list of processes");
+    }
+    list->subjects = grown;
+    list->subjects[list->count++] = *subject;
+    return NULL;
+}
+
+static bool can_be_anonymous(const struct ksm_mapping *mapping)
+{
+    return mapping->is_private && (mapping->is_anonymous || mapping->is_writable) &&
+           !mapping->no_access && !mapping->is_special &&
+           mapping->end - mapping->start < KSM_RESERVATION_BYTES;
+}
+
+static struct matrix_error *plain_regions(struct ksm_subject *subject,
+                                          const struct ksm_mapping *mappings, size_t count)
+{
+    subject->regions = calloc(count, sizeof(*subject->regions));
+    if (!subject->regions)
+        return error_host(ENOMEM, "keep the mappings of process %d", subject->pid);
+    for (size_t i = 0; i < count; i++)
+        if (can_be_anonymous(&mappings[i]))
+            subject->regions[subject->region_count++] =
+                (struct ksm_region){.gpa = mappings[i].start,
+                                    .hva = mappings[i].start,
+                                    .bytes = mappings[i].end - mappings[i].start};
+    return NULL;
+}
+
+static struct matrix_error *find_process(const struct matrix_lens_task *task,
+                                         struct ksm_subject_list *list)
+{
+    CLEANUP_FREE struct ksm_mapping *mappings = NULL;
+    size_t count;
+    struct ksm_subject subject = {
+        .pid = task->pid, .start_time_ns = task->start_time_ns, .kind = KSM_PROCESS};
+    memcpy(subject.name, task->name, sizeof(task->name));
+    RETURN_IF_ERROR(ksm_mappings_read(task->pid, &mappings, &count));
+    RETURN_IF_ERROR(plain_regions(&subject, mappings, count));
+    return append(list, &subject);
+}
+
+struct matrix_error *ksm_subject_find(const char *text, struct ksm_subject_list *list)
+{
+    struct matrix_lens *lens;
+    struct matrix_lens_task task;
+    uint64_t number;
+    struct matrix_error *error = parse_u64(text, 1, INT32_MAX, &number);
+    if (error) {
+        matrix_error_free(error);
+        return error_usage("give the number of a process, as ps(1) shows it",
+                           "%s is not the number of a process", text);
+    }
+    RETURN_IF_ERROR(matrix_lens_open(MATRIX_LENS_PROC, &lens));
+    error = matrix_lens_process(lens, (pid_t)number, &task);
+    matrix_lens_close(lens);
+    return error ? error : find_process(&task, list);
+}
+
+/* What ends meanwhile, or is another user's, is left out. */
+static bool is_passed_over(const struct matrix_error *error)
+{
+    return error->number == ESRCH || error->number == ENXIO || error->number == EPERM;
+}
+
+static struct matrix_error *find_mergeable(const struct matrix_task_list *tasks,
+                                           struct ksm_subject_list *list)
+{
+    for (size_t i = 0; i < tasks->count; i++) {
+        if (tasks->tasks[i].kernel_thread || tasks->tasks[i].pid == getpid() ||
+            !ksm_mappings_any_mergeable(tasks->tasks[i].pid))
+            continue;
+        struct matrix_error *error = find_process(&tasks->tasks[i], list);
+        if (error && !is_passed_over(error))
+            return error;
+        matrix_error_free(error);
+    }
+    return NULL;
+}
+
+struct matrix_error *ksm_subject_find_all(struct ksm_subject_list *list)
+{
+    struct matrix_lens *lens;
+    struct matrix_task_list tasks;
+    RETURN_IF_ERROR(matrix_lens_open(MATRIX_LENS_PROC, &lens));
+    struct matrix_error *error = matrix_lens_processes(lens, &tasks);
+    matrix_lens_close(lens);
+    RETURN_IF_ERROR(error);
+    error = find_mergeable(&tasks, list);
+    matrix_task_list_free(&tasks);
+    return error;
+}
