@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "ksm/mappings.h"
+#include "ksm/qemu.h"
 #include <errno.h>
 #include <matrix/lens.h>
 #include <string.h>
@@ -77,7 +78,8 @@ static struct matrix_error *find_process(const struct matrix_lens_task *task,
         .pid = task->pid, .start_time_ns = task->start_time_ns, .kind = KSM_PROCESS};
     memcpy(subject.name, task->name, sizeof(task->name));
     RETURN_IF_ERROR(ksm_mappings_read(task->pid, &mappings, &count));
-    RETURN_IF_ERROR(plain_regions(&subject, mappings, count));
+    if (!ksm_qemu_detect(&subject, mappings, count))
+        RETURN_IF_ERROR(plain_regions(&subject, mappings, count));
     return append(list, &subject);
 }
 
