@@ -20,6 +20,7 @@ static const struct {
     const char *name, *summary;
     ksm_command *run;
 } commands[] = {
+    {"map", "Which page of which guest or process is merged with which others", ksm_map_main},
     {0},
 };
 

@@ -6,4 +6,6 @@
 /* Each is like a main: argv[0] is "matrix ksm NAME", and it returns the exit status. */
 typedef int ksm_command(int argc, char **argv);
 
+ksm_command ksm_map_main;
+
 #endif

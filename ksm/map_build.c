@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Reckons a merge map from pages and frames: pure; map_internal.h says in which order. */
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "ksm/map_internal.h"
+#include <errno.h>
+#include <string.h>
+
+struct matrix_error *map_create(const struct ksm_subject_list *list, struct ksm_map **map)
+{
+    uint64_t pages = 0;
+    for (size_t i = 0; i < list->count; i++)
+        pages += ksm_subject_pages(&list->subjects[i]);
+    if (pages > MAP_PAGES_MAX)
+        return error_host(EFBIG, "map the memory of %zu processes: more than 8 TiB", list->count);
+    struct ksm_map *made = calloc(1, sizeof(*made));
+    if (!made)
+        return error_host(ENOMEM, "make a merge map");
+    made->list = list;
+    made->pages = calloc(list->count + 1, sizeof(*made->pages));
+    made->counts = calloc(list->count + 1, sizeof(*made->counts));
+    made->pairs = calloc(list->count * list->count + 1, sizeof(*made->pairs));
+    made->within = calloc(list->count + 1, sizeof(*made->within));
+    bool complete = made->pages && made->counts && made->pairs && made->within;
+    for (size_t i = 0; i < list->count && complete; i++) {
+        made->pages[i] = calloc(ksm_subject_pages(&list->subjects[i]) + 1, sizeof(uint64_t));
+        complete = made->pages[i];
+    }
+    if (!complete) {
+        ksm_map_free(made);
+        return error_host(ENOMEM, "make a merge map of %zu processes", list->count);
+    }
+    *map = made;
+    return NULL;
+}
+
+void ksm_map_free(struct ksm_map *map)
+{
+    if (!map)
+        return;
+    for (size_t i = 0; map->pages && i < map->list->count; i++)
+        free(map->pages[i]);
+    free(map->pages);
+    free(map->counts);
+    free(map->pairs);
+    free(map->within);
+    free(map->groups);
+    free(map->places);
+    free(map);
+}
+
+int map_enter_frames(struct map_work *work, const uint64_t *pages, size_t count)
+{
+    struct ksm_frame *chunk = NULL;
+    uint64_t known = UINT64_MAX; /* the chunk's number */
+    for (size_t i = 0; i < count; i++) {
+        if (ksm_page_state(pages[i]) != KSM_PRESENT)
+            continue;
+        const uint64_t frame = ksm_page_frame(pages[i]);
+        if (frame >> KSM_FRAMES_SHIFT != known) {
+            chunk = ksm_frames_make_chunk(&work->frames, frame);
+            if (!chunk)
+                return ENOMEM;
+            known = frame >> KSM_FRAMES_SHIFT;
+        }
+        chunk[frame % KSM_FRAMES_CHUNK].mappings++;
+    }
+    return 0;
+}
+
+/* --- groups ----------------------------------------------------------------------------------- */
+
+static bool is_merged(const struct ksm_frame *frame, enum ksm_rule rule)
+{
+    if (rule == KSM_BY_MAPPINGS)
+        return frame->value == FRAME_ANONYMOUS && frame->mappings > 1;
+    return frame->value == FRAME_MERGED && frame->mappings;
+}
+
+static size_t count_merged(const struct map_work *work)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < work->frames.chunk_count; i++)
+        for (size_t j = 0; work->frames.chunks[i] && j < KSM_FRAMES_CHUNK; j++)
+            count += is_merged(&work->frames.chunks[i][j], work->map->rule);
+    return count;
+}
+
+/* Pages that are not in a group get their state here; those that are, when the group is settled. */
+static void place_pages(struct map_work *work, uint32_t subject, uint64_t *pages, size_t count)
+{
+    static const enum ksm_state states[FRAME_GROUPS] = {
+        [FRAME_UNKNOWN] = KSM_OTHER, [FRAME_ANONYMOUS] = KSM_PRIVATE, [FRAME_MERGED] = KSM_PRIVATE,
+        [FRAME_ZERO] = KSM_ZERO,     [FRAME_HUGE] = KSM_HUGE,         [FRAME_OTHER] = KSM_OTHER,
+    };
+    struct ksm_map *map = work->map;
+    uint64_t *totals = map->counts[subject].pages;
+    for (size_t i = 0; i < count; i++) {
+        if (ksm_page_state(pages[i]) != KSM_PRESENT) {
+            totals[ksm_page_state(pages[i])]++;
+            continue;
+        }
+        const uint64_t number = ksm_page_frame(pages[i]);
+        const uint32_t value =
+            ksm_frames_chunk(&work->frames, number)[number % KSM_FRAMES_CHUNK].value;
+        if (value < FRAME_GROUPS) {
+            pages[i] = map_page(states[value], number);
+            totals[states[value]]++;
+            continue;
+        }
+        struct ksm_group *group = &map->groups[value - FRAME_GROUPS];
+        map->places[group->first_place + group->mappings++] =
+            (struct ksm_place){.subject = subject, .page = (uint32_t)i};
+    }
+}
+
+struct matrix_error *map_make_groups(struct map_work *work)
+{
+    struct ksm_map *map = work->map;
+    const size_t count = count_merged(work);
+    size_t index = 0, places = 0;
+    map->groups = calloc(count + 1, sizeof(*map->groups));
+    if (!map->groups)
+        return error_host(ENOMEM, "keep %zu merged frames", count);
+    for (size_t i = 0; i < work->frames.chunk_count; i++)
+        for (size_t j = 0; work->frames.chunks[i] && j < KSM_FRAMES_CHUNK; j++) {
+            struct ksm_frame *frame = &work->frames.chunks[i][j];
+            if (!is_merged(frame, map->rule))
+                continue;
+            map->groups[index] = (struct ksm_group){.frame = (uint64_t)i << KSM_FRAMES_SHIFT | j,
+                                                    .first_place = places};
+            places += frame->mappings;
+            frame->value = (uint32_t)(FRAME_GROUPS + index++);
+        }
+    map->group_count = count;
+    map->places = calloc(places + 1, sizeof(*map->places));
+    if (!map->places)
+        return error_host(ENOMEM, "keep %zu mappings of merged frames", places);
+    for (size_t i = 0; i < map->list->count; i++)
+        place_pages(work, (uint32_t)i, map->pages[i],
+                    (size_t)ksm_subject_pages(&map->list->subjects[i]));
+    return NULL;
+}
+
+/* --- settling --------------------------------------------------------------------------------- */
+
+/* A group's places lie by subject: the end of those that are the same subject's as the first. */
+static uint32_t same_subject(const struct ksm_place *places, uint32_t first, uint32_t count)
+{
+    uint32_t end = first + 1;
+    while (end < count && places[end].subject == places[first].subject)
+        end++;
+    return end;
+}
+
+static void settle_pairs(struct ksm_map *map, const struct ksm_group *group)
+{
+    const struct ksm_place *places = &map->places[group->first_place];
+    const size_t subjects = map->list->count;
+    uint32_t end;
+    for (uint32_t i = 0; i < group->mappings; i = end) {
+        const size_t a = places[i].subject;
+        end = same_subject(places, i, group->mappings);
+        map->pairs[a * subjects + a] += end - i > 1;
+        map->within[a] += end - i - 1;
+        uint32_t next;
+        for (uint32_t j = end; j < group->mappings; j = next) {
+            const size_t b = places[j].subject;
+            next = same_subject(places, j, group->mappings);
+            map->pairs[a * subjects + b]++;
+            map->pairs[b * subjects + a]++;
+        }
+    }
+}
+
+static void settle_group(struct ksm_map *map, const struct ksm_group *group)
+{
+    const struct ksm_place *places = &map->places[group->first_place];
+    const bool is_alone = group->mappings == 1 && !group->outside;
+    const bool is_one_subject = places[0].subject == places[group->mappings - 1].subject;
+    const enum ksm_state state = is_alone                            ? KSM_PRIVATE
+                                 : is_one_subject && !group->outside ? KSM_WITHIN
+                                                                     : KSM_SHARED;
+    const double saved_bytes = (double)MATRIX_PAGE_BYTES * (group->mappings - 1) / group->mappings;
+    for (uint32_t i = 0; i < group->mappings; i++) {
+        struct ksm_counts *counts = &map->counts[places[i].subject];
+        map->pages[places[i].subject][places[i].page] = map_page(state, group->frame);
+        counts->pages[state]++;
+        counts->alone += is_alone;
+        counts->outside += is_one_subject && group->outside;
+        counts->saved_bytes += saved_bytes;
+    }
+    settle_pairs(map, group);
+    if (is_alone)
+        return;
+    map->frames++;
+    map->mappings += group->mappings;
+}
+
+void map_settle(struct ksm_map *map)
+{
+    for (size_t i = 0; i < map->group_count; i++)
+        settle_group(map, &map->groups[i]);
+    map->saved_bytes = (map->mappings - map->frames) * MATRIX_PAGE_BYTES;
+}

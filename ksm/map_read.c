@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What the kernel says of pages and frames, for the merge map: /proc/PID/pagemap, /proc/kpageflags
+ * and /proc/kpagecount, read in large pieces, or the kernel module.
+ */
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "ksm/map_internal.h"
+#include "lens/explain.h"
+#include "lens/proc_text.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Pages read at once: what was read is still in the cache when it is looked at. */
+#define PIECE 16384
+
+/*
+ * Frames that nobody asked for are read along where so few lie between two that somebody did: a
+ * system call costs more than their entries.
+ */
+#define GAP 24
+
+/* include/uapi/linux/kernel-page-flags.h */
+#define FRAME_FLAG_ANONYMOUS (1ULL << 12)
+#define FRAME_FLAG_LARGE     (1ULL << 15 | 1ULL << 16 | 1ULL << 17 | 1ULL << 22)
+#define FRAME_FLAG_KSM       (1ULL << 21)
+#define FRAME_FLAG_ZERO      (1ULL << 24)
+
+#define PAGEMAP_FILE (1ULL << 61)
+
+static struct matrix_error *fail(pid_t pid, uint64_t hva, int number)
+{
+    const struct lens_subject subject = {.pid = pid, .virtual_address = hva};
+    return lens_explain(LENS_TRANSLATE, &subject, number);
+}
+
+void map_from_pagemap(uint64_t *entries, size_t count)
+{
+    static const struct proc_mapping mapping = {0};
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t entry = entries[i];
+        if (proc_text_is_present(entry)) {
+            entries[i] = entry & PAGEMAP_FILE ? map_page(KSM_OTHER, proc_text_frame(entry))
+                                              : map_page(KSM_PRESENT, proc_text_frame(entry));
+        } else if (entry) {
+            const uint64_t told = proc_text_entry(entry, NULL, &mapping);
+            const bool is_away = told & (MATRIX_PAGE_SWAPPED | MATRIX_PAGE_MOVING);
+            entries[i] = map_page(is_away ? KSM_SWAPPED : KSM_UNTOUCHED, 0);
+        }
+    }
+}
+
+enum frame_kind map_kind(uint64_t flags, enum ksm_rule rule)
+{
+    if (flags & FRAME_FLAG_ZERO)
+        return FRAME_ZERO;
+    if ((flags & PROC_FRAME_NO_PAGE) || !(flags & FRAME_FLAG_ANONYMOUS))
+        return FRAME_OTHER;
+    if (flags & FRAME_FLAG_LARGE)
+        return FRAME_HUGE;
+    return (flags & FRAME_FLAG_KSM) && rule == KSM_BY_FLAG ? FRAME_MERGED : FRAME_ANONYMOUS;
+}
+
+/* --- the module ------------------------------------------------------------------------------- */
+
+static enum frame_kind kind_by_lens(uint64_t entry)
+{
+    return entry & MATRIX_PAGE_ZERO                               ? FRAME_ZERO
+           : !(entry & MATRIX_PAGE_ANONYMOUS)                     ? FRAME_OTHER
+           : entry & (MATRIX_PAGE_COMPOUND | MATRIX_PAGE_HUGETLB) ? FRAME_HUGE
+           : entry & MATRIX_PAGE_KSM                              ? FRAME_MERGED
+                                                                  : FRAME_ANONYMOUS;
+}
+
+int map_from_lens(struct map_work *work, uint64_t *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t entry = entries[i];
+        const uint64_t frame = (entry & MATRIX_PAGE_ADDRESS) / MATRIX_PAGE_BYTES;
+        if (!(entry & MATRIX_PAGE_PRESENT)) {
+            const bool is_away = entry & (MATRIX_PAGE_SWAPPED | MATRIX_PAGE_MOVING);
+            entries[i] = map_page(is_away ? KSM_SWAPPED : KSM_UNTOUCHED, 0);
+            continue;
+        }
+        const enum frame_kind kind = kind_by_lens(entry);
+        entries[i] = map_page(kind == FRAME_OTHER ? KSM_OTHER : KSM_PRESENT, frame);
+        if (kind == FRAME_OTHER)
+            continue;
+        struct ksm_frame *chunk = ksm_frames_make_chunk(&work->frames, frame);
+        if (!chunk)
+            return ENOMEM;
+        chunk[frame % KSM_FRAMES_CHUNK].value = kind;
+    }
+    return 0;
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/*
+ * Reads so many numbers at an index of a file; what is beyond its end is filled with missing.
+ * Returns how many there were, or minus an errno.
+ */
+static ssize_t read_numbers(int fd, uint64_t index, uint64_t *numbers, size_t count,
+                            uint64_t missing)
+{
+    size_t done = 0;
+    while (done < count) {
+        const ssize_t bytes = pread(fd, numbers + done, (count - done) * sizeof(*numbers),
+                                    (off_t)((index + done) * sizeof(*numbers)));
+        if (bytes < 0 && errno == EINTR)
+            continue;
+        if (bytes < 0)
+            return -errno;
+        if (bytes < (ssize_t)sizeof(*numbers))
+            break;
+        done += (size_t)bytes / sizeof(*numbers);
+    }
+    for (size_t i = done; i < count; i++)
+        numbers[i] = missing;
+    return (ssize_t)done;
+}
+
+/* Fails unless the subject's pid is still the process that it was. */
+static struct matrix_error *check_same(const struct matrix_lens *lens,
+                                       const struct ksm_subject *subject)
+{
+    struct matrix_lens_task task;
+    RETURN_IF_ERROR(matrix_lens_process(lens, subject->pid, &task));
+    return task.start_time_ns == subject->start_time_ns ? NULL : fail(subject->pid, 0, ESRCH);
+}
+
+static struct matrix_error *open_pagemap(const struct ksm_subject *subject, int *pagemap)
+{
+    char path[48];
+    snprintf(path, sizeof(path), "/proc/%d/pagemap", subject->pid);
+    *pagemap = open(path, O_RDONLY | O_CLOEXEC);
+    if (*pagemap >= 0)
+        return NULL;
+    const int number = errno;
+    return fail(subject->pid, 0,
+                number == EACCES                                              ? EPERM
+                : number == ENOENT && access("/proc/self/pagemap", F_OK) == 0 ? ESRCH
+                : number == ENOENT                                            ? ENOSYS
+                                                                              : number);
+}
+
+/* A frame without a number: the kernel hides them from who lacks CAP_SYS_ADMIN. */
+static bool is_hidden(const uint64_t *pages, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ksm_page_state(pages[i]) == KSM_PRESENT && !ksm_page_frame(pages[i]))
+            return true;
+    return false;
+}
+
+static struct matrix_error *read_piece(struct map_work *work, int pagemap, pid_t pid, uint64_t hva,
+                                       uint64_t *pages, size_t count)
+{
+    const ssize_t got = read_numbers(pagemap, hva / MATRIX_PAGE_BYTES, pages, count, 0);
+    if (got < 0)
+        return fail(pid, hva, (int)-got);
+    if (got == 0)
+        return fail(pid, hva, ESRCH); /* its memory is gone */
+    map_from_pagemap(pages, count);
+    if (is_hidden(pages, count))
+        return fail(pid, hva, EPERM);
+    const int number = map_enter_frames(work, pages, count);
+    return number ? error_host(number, "enter the pages of process %d into a map", pid) : NULL;
+}
+
+static struct matrix_error *ask_piece(struct map_work *work, const struct matrix_lens *lens,
+                                      pid_t pid, uint64_t hva, uint64_t *pages, size_t count)
+{
+    RETURN_IF_ERROR(matrix_lens_translate(lens, pid, hva, count, 0, pages));
+    int number = map_from_lens(work, pages, count);
+    number = number ? number : map_enter_frames(work, pages, count);
+    return number ? error_host(number, "enter the pages of process %d into a map", pid) : NULL;
+}
+
+static struct matrix_error *read_subject(struct map_work *work, const struct matrix_lens *lens,
+                                         const struct ksm_subject *subject, uint64_t *pages)
+{
+    CLEANUP_CLOSE int pagemap = -1;
+    const bool by_module = work->map->rule == KSM_BY_MODULE;
+    if (!by_module)
+        RETURN_IF_ERROR(open_pagemap(subject, &pagemap));
+    RETURN_IF_ERROR(check_same(lens, subject));
+    for (size_t i = 0; i < subject->region_count; i++) {
+        const struct ksm_region *region = &subject->regions[i];
+        for (uint64_t done = 0; done < region->bytes;) {
+            const uint64_t left = (region->bytes - done) / MATRIX_PAGE_BYTES;
+            const size_t count = left < PIECE ? (size_t)left : PIECE;
+            const uint64_t hva = region->hva + done;
+            RETURN_IF_ERROR(by_module ? ask_piece(work, lens, subject->pid, hva, pages, count)
+                                      : read_piece(work, pagemap, subject->pid, hva, pages, count));
+            pages += count;
+            done += count * MATRIX_PAGE_BYTES;
+        }
+    }
+    return NULL;
+}
+
+struct matrix_error *map_read_pages(struct map_work *work, const struct matrix_lens *lens)
+{
+    const struct ksm_subject_list *list = work->map->list;
+    for (size_t i = 0; i < list->count; i++)
+        RETURN_IF_ERROR(read_subject(work, lens, &list->subjects[i], work->map->pages[i]));
+    return NULL;
+}
+
+/* --- frames ----------------------------------------------------------------------------------- */
+
+static struct matrix_error *open_frames(const char *path, int *fd)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd >= 0)
+        return NULL;
+    return fail(getpid(), 0, errno == ENOENT ? ENOSYS : errno == EACCES ? EPERM : errno);
+}
+
+static bool is_asked(const struct ksm_frame *frame)
+{
+    return frame->mappings && frame->value == FRAME_UNKNOWN;
+}
+
+/* Returns 0 or an errno. */
+static int read_chunk(int fd, uint64_t number, struct ksm_frame *chunk, enum ksm_rule rule)
+{
+    uint64_t flags[KSM_FRAMES_CHUNK];
+    for (size_t i = 0; i < KSM_FRAMES_CHUNK;) {
+        if (!is_asked(&chunk[i])) {
+            i++;
+            continue;
+        }
+        size_t last = i;
+        for (size_t j = i + 1; j < KSM_FRAMES_CHUNK && j - last <= GAP; j++)
+            last = is_asked(&chunk[j]) ? j : last;
+        const size_t count = last - i + 1;
+        const ssize_t got = read_numbers(fd, number + i, flags, count, PROC_FRAME_NO_PAGE);
+        if (got < 0)
+            return (int)-got;
+        for (size_t j = 0; j < count; j++)
+            if (is_asked(&chunk[i + j]))
+                chunk[i + j].value = map_kind(flags[j], rule);
+        i = last + 1;
+    }
+    return 0;
+}
+
+struct matrix_error *map_read_kinds(struct map_work *work)
+{
+    CLEANUP_CLOSE int fd = -1;
+    RETURN_IF_ERROR(open_frames("/proc/kpageflags", &fd));
+    for (size_t i = 0; i < work->frames.chunk_count; i++) {
+        if (!work->frames.chunks[i])
+            continue;
+        const int number = read_chunk(fd, (uint64_t)i << KSM_FRAMES_SHIFT, work->frames.chunks[i],
+                                      work->map->rule);
+        if (number)
+            return error_host(number, "read /proc/kpageflags");
+    }
+    return NULL;
+}
+
+void map_read_outside(struct ksm_map *map)
+{
+    uint64_t counts[PIECE];
+    CLEANUP_CLOSE int fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; fd >= 0 && i < map->group_count;) {
+        const uint64_t first = map->groups[i].frame;
+        size_t end = i + 1;
+        while (end < map->group_count && map->groups[end].frame - first < PIECE &&
+               map->groups[end].frame - map->groups[end - 1].frame <= GAP)
+            end++;
+        const size_t count = (size_t)(map->groups[end - 1].frame - first) + 1;
+        if (read_numbers(fd, first, counts, count, 0) < 0)
+            return;
+        for (; i < end; i++) {
+            const uint64_t all = counts[map->groups[i].frame - first];
+            const uint64_t inside = map->groups[i].mappings;
+            map->groups[i].outside =
+                all > inside && all <= UINT32_MAX ? (uint32_t)(all - inside) : 0;
+        }
+    }
+}
+
+/* The flags of a page that no one can have merged. */
+static struct matrix_error *read_own_flags(const char *page, uint64_t *flags)
+{
+    CLEANUP_CLOSE int pagemap = -1, page_flags = -1;
+    const struct ksm_subject own = {.pid = getpid()};
+    uint64_t entry;
+    RETURN_IF_ERROR(open_pagemap(&own, &pagemap));
+    RETURN_IF_ERROR(open_frames("/proc/kpageflags", &page_flags));
+    if (read_numbers(pagemap, (uintptr_t)page / MATRIX_PAGE_BYTES, &entry, 1, 0) != 1 ||
+        !proc_text_frame(entry))
+        return fail(own.pid, (uintptr_t)page, EPERM);
+    if (read_numbers(page_flags, proc_text_frame(entry), flags, 1, 0) != 1)
+        return error_host(EIO, "read /proc/kpageflags");
+    return NULL;
+}
+
+struct matrix_error *map_find_rule(enum ksm_rule *rule)
+{
+    uint64_t flags = 0;
+    char *page = mmap(NULL, MATRIX_PAGE_BYTES, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (page == MAP_FAILED)
+        return error_host(errno, "map a page");
+    madvise(page, MATRIX_PAGE_BYTES, MADV_UNMERGEABLE); /* PR_SET_MEMORY_MERGE may be inherited */
+    *(volatile char *)page = 1;
+    struct matrix_error *error = read_own_flags(page, &flags);
+    munmap(page, MATRIX_PAGE_BYTES);
+    *rule = flags & FRAME_FLAG_KSM ? KSM_BY_MAPPINGS : KSM_BY_FLAG;
+    return error;
+}
