@@ -9,24 +9,54 @@ static int grow(struct ksm_frames *frames, size_t wanted)
 {
     const size_t doubled = 2 * frames->chunk_count;
     const size_t count = wanted > doubled ? wanted : doubled;
-    struct ksm_frame **chunks = reallocarray(frames->chunks, count, sizeof(struct ksm_frame *));
+    struct ksm_frames_chunk **chunks =
+        reallocarray(frames->chunks, count, sizeof(struct ksm_frames_chunk *));
     if (!chunks)
         return -1;
     memset(chunks + frames->chunk_count, 0,
-           (count - frames->chunk_count) * sizeof(struct ksm_frame *));
+           (count - frames->chunk_count) * sizeof(struct ksm_frames_chunk *));
     frames->chunks = chunks;
     frames->chunk_count = count;
     return 0;
 }
 
-struct ksm_frame *ksm_frames_make_chunk(struct ksm_frames *frames, uint64_t number)
+struct ksm_frames_chunk *ksm_frames_make_chunk(struct ksm_frames *frames, uint64_t number)
 {
     const size_t index = (size_t)(number >> KSM_FRAMES_SHIFT);
     if (number > KSM_FRAME_MAX || (index >= frames->chunk_count && grow(frames, index + 1)))
         return NULL;
     if (!frames->chunks[index])
-        frames->chunks[index] = calloc(KSM_FRAMES_CHUNK, sizeof(struct ksm_frame));
+        frames->chunks[index] = calloc(1, sizeof(struct ksm_frames_chunk));
     return frames->chunks[index];
+}
+
+static size_t choose(struct ksm_frames_chunk *chunk, bool (*is_chosen)(uint8_t frame, int argument),
+                     int argument)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < KSM_FRAMES_CHUNK; i++) {
+        if (i % 64 == 0)
+            chunk->before[i / 64] = (uint16_t)count;
+        if (!(chunk->frames[i] & KSM_FRAME_MET) || !is_chosen(chunk->frames[i], argument))
+            continue;
+        chunk->chosen[i / 64] |= (uint64_t)1 << i % 64;
+        count++;
+    }
+    return count;
+}
+
+size_t ksm_frames_choose(struct ksm_frames *frames, bool (*is_chosen)(uint8_t frame, int argument),
+                         int argument)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < frames->chunk_count; i++) {
+        struct ksm_frames_chunk *chunk = frames->chunks[i];
+        if (!chunk)
+            continue;
+        chunk->first_chosen = (uint32_t)count;
+        count += choose(chunk, is_chosen, argument);
+    }
+    return count;
 }
 
 void ksm_frames_free(struct ksm_frames *frames)

@@ -51,7 +51,7 @@ void ksm_map_free(struct ksm_map *map)
 
 int map_enter_frames(struct map_work *work, const uint64_t *pages, size_t count)
 {
-    struct ksm_frame *chunk = NULL;
+    struct ksm_frames_chunk *chunk = NULL;
     uint64_t known = UINT64_MAX; /* the chunk's number */
     for (size_t i = 0; i < count; i++) {
         if (ksm_page_state(pages[i]) != KSM_PRESENT)
@@ -63,83 +63,106 @@ int map_enter_frames(struct map_work *work, const uint64_t *pages, size_t count)
                 return ENOMEM;
             known = frame >> KSM_FRAMES_SHIFT;
         }
-        chunk[frame % KSM_FRAMES_CHUNK].mappings++;
+        ksm_frame_meet(ksm_frame_in(chunk, frame));
     }
     return 0;
 }
 
 /* --- groups ----------------------------------------------------------------------------------- */
 
-static bool is_merged(const struct ksm_frame *frame, enum ksm_rule rule)
+static bool is_merged(uint8_t frame, int rule)
 {
     if (rule == KSM_BY_MAPPINGS)
-        return frame->value == FRAME_ANONYMOUS && frame->mappings > 1;
-    return frame->value == FRAME_MERGED && frame->mappings;
+        return frame == (KSM_FRAME_TWICE | FRAME_ANONYMOUS);
+    return (frame & KSM_FRAME_KIND) == FRAME_MERGED;
 }
 
-static size_t count_merged(const struct map_work *work)
+/* Mappings of merged frames as they are met, page by page: a list in pieces. */
+struct finds {
+    struct find {
+        uint32_t group;
+        struct ksm_place place;
+    } * items;
+    size_t count, capacity;
+};
+
+static int keep_find(struct finds *finds, size_t group, uint32_t subject, size_t page)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < work->frames.chunk_count; i++)
-        for (size_t j = 0; work->frames.chunks[i] && j < KSM_FRAMES_CHUNK; j++)
-            count += is_merged(&work->frames.chunks[i][j], work->map->rule);
-    return count;
+    if (finds->count == finds->capacity) {
+        const size_t capacity = finds->capacity ? 2 * finds->capacity : 4096;
+        struct find *items = reallocarray(finds->items, capacity, sizeof(*items));
+        if (!items)
+            return ENOMEM;
+        finds->items = items;
+        finds->capacity = capacity;
+    }
+    finds->items[finds->count++] = (struct find){
+        .group = (uint32_t)group, .place = {.subject = subject, .page = (uint32_t)page}};
+    return 0;
 }
 
 /* Pages that are not in a group get their state here; those that are, when the group is settled. */
-static void place_pages(struct map_work *work, uint32_t subject, uint64_t *pages, size_t count)
+static int find_merged(struct map_work *work, uint32_t subject, struct finds *finds)
 {
-    static const enum ksm_state states[FRAME_GROUPS] = {
+    static const enum ksm_state states[] = {
         [FRAME_UNKNOWN] = KSM_OTHER, [FRAME_ANONYMOUS] = KSM_PRIVATE, [FRAME_MERGED] = KSM_PRIVATE,
         [FRAME_ZERO] = KSM_ZERO,     [FRAME_HUGE] = KSM_HUGE,         [FRAME_OTHER] = KSM_OTHER,
     };
-    struct ksm_map *map = work->map;
-    uint64_t *totals = map->counts[subject].pages;
+    uint64_t *totals = work->map->counts[subject].pages, *pages = work->map->pages[subject];
+    const size_t count = (size_t)ksm_subject_pages(&work->map->list->subjects[subject]);
     for (size_t i = 0; i < count; i++) {
-        if (ksm_page_state(pages[i]) != KSM_PRESENT) {
-            totals[ksm_page_state(pages[i])]++;
-            continue;
+        enum ksm_state state = ksm_page_state(pages[i]);
+        if (state == KSM_PRESENT) {
+            const uint64_t number = ksm_page_frame(pages[i]);
+            struct ksm_frames_chunk *chunk = ksm_frames_chunk(&work->frames, number);
+            if (ksm_frame_is_chosen(chunk, number)) {
+                const size_t group = ksm_frame_chosen(chunk, number);
+                if (keep_find(finds, group, subject, i))
+                    return ENOMEM;
+                work->map->groups[group].frame = number;
+                work->map->groups[group].mappings++;
+                continue;
+            }
+            state = states[*ksm_frame_in(chunk, number) & KSM_FRAME_KIND];
+            pages[i] = map_page(state, number);
         }
-        const uint64_t number = ksm_page_frame(pages[i]);
-        const uint32_t value =
-            ksm_frames_chunk(&work->frames, number)[number % KSM_FRAMES_CHUNK].value;
-        if (value < FRAME_GROUPS) {
-            pages[i] = map_page(states[value], number);
-            totals[states[value]]++;
-            continue;
-        }
-        struct ksm_group *group = &map->groups[value - FRAME_GROUPS];
-        map->places[group->first_place + group->mappings++] =
-            (struct ksm_place){.subject = subject, .page = (uint32_t)i};
+        totals[state]++;
     }
+    return 0;
+}
+
+/* By group, and in each in the order in which they were met. */
+static int sort_finds(struct ksm_map *map, const struct finds *finds)
+{
+    size_t place = 0;
+    map->places = calloc(finds->count + 1, sizeof(*map->places));
+    if (!map->places)
+        return ENOMEM;
+    for (size_t i = 0; i < map->group_count; i++) {
+        map->groups[i].first_place = place;
+        place += map->groups[i].mappings;
+        map->groups[i].mappings = 0;
+    }
+    for (size_t i = 0; i < finds->count; i++) {
+        struct ksm_group *group = &map->groups[finds->items[i].group];
+        map->places[group->first_place + group->mappings++] = finds->items[i].place;
+    }
+    return 0;
 }
 
 struct matrix_error *map_make_groups(struct map_work *work)
 {
     struct ksm_map *map = work->map;
-    const size_t count = count_merged(work);
-    size_t index = 0, places = 0;
-    map->groups = calloc(count + 1, sizeof(*map->groups));
-    if (!map->groups)
-        return error_host(ENOMEM, "keep %zu merged frames", count);
-    for (size_t i = 0; i < work->frames.chunk_count; i++)
-        for (size_t j = 0; work->frames.chunks[i] && j < KSM_FRAMES_CHUNK; j++) {
-            struct ksm_frame *frame = &work->frames.chunks[i][j];
-            if (!is_merged(frame, map->rule))
-                continue;
-            map->groups[index] = (struct ksm_group){.frame = (uint64_t)i << KSM_FRAMES_SHIFT | j,
-                                                    .first_place = places};
-            places += frame->mappings;
-            frame->value = (uint32_t)(FRAME_GROUPS + index++);
-        }
-    map->group_count = count;
-    map->places = calloc(places + 1, sizeof(*map->places));
-    if (!map->places)
-        return error_host(ENOMEM, "keep %zu mappings of merged frames", places);
-    for (size_t i = 0; i < map->list->count; i++)
-        place_pages(work, (uint32_t)i, map->pages[i],
-                    (size_t)ksm_subject_pages(&map->list->subjects[i]));
-    return NULL;
+    struct finds finds = {0};
+    map->group_count = ksm_frames_choose(&work->frames, is_merged, map->rule);
+    map->groups = calloc(map->group_count + 1, sizeof(*map->groups));
+    int number = map->groups ? 0 : ENOMEM;
+    for (size_t i = 0; i < map->list->count && !number; i++)
+        number = find_merged(work, (uint32_t)i, &finds);
+    if (!number)
+        number = sort_finds(map, &finds);
+    free(finds.items);
+    return number ? error_host(number, "keep %zu merged frames", map->group_count) : NULL;
 }
 
 /* --- settling --------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 /* The state of a page whose frame is known, and not yet what that is. */
 #define KSM_PRESENT KSM_STATES
 
-/* What a frame is: ksm_frame.value. Behind the last follow the groups, by index. */
+/* What a frame is, in the table of frames. */
 enum frame_kind {
     FRAME_UNKNOWN,
     FRAME_ANONYMOUS,
@@ -20,10 +20,9 @@ enum frame_kind {
     FRAME_ZERO,
     FRAME_HUGE,
     FRAME_OTHER,
-    FRAME_GROUPS,
 };
 
-/* 2^31 pages are 8 TiB; a frame's count and a group's number fit in 32 bits. */
+/* 8 TiB: the number of a page, and how many there are, fits in 32 bits. */
 #define MAP_PAGES_MAX (1ULL << 31)
 
 struct map_work {

@@ -90,10 +90,11 @@ int map_from_lens(struct map_work *work, uint64_t *entries, size_t count)
         entries[i] = map_page(kind == FRAME_OTHER ? KSM_OTHER : KSM_PRESENT, frame);
         if (kind == FRAME_OTHER)
             continue;
-        struct ksm_frame *chunk = ksm_frames_make_chunk(&work->frames, frame);
+        struct ksm_frames_chunk *chunk = ksm_frames_make_chunk(&work->frames, frame);
         if (!chunk)
             return ENOMEM;
-        chunk[frame % KSM_FRAMES_CHUNK].value = kind;
+        uint8_t *known = ksm_frame_in(chunk, frame);
+        *known = (uint8_t)((*known & KSM_FRAME_MET) | kind);
     }
     return 0;
 }
@@ -222,30 +223,31 @@ static struct matrix_error *open_frames(const char *path, int *fd)
     return fail(getpid(), 0, errno == ENOENT ? ENOSYS : errno == EACCES ? EPERM : errno);
 }
 
-static bool is_asked(const struct ksm_frame *frame)
+/* Met, and nobody knows yet what it is. */
+static bool is_asked(uint8_t frame)
 {
-    return frame->mappings && frame->value == FRAME_UNKNOWN;
+    return frame && !(frame & KSM_FRAME_KIND);
 }
 
 /* Returns 0 or an errno. */
-static int read_chunk(int fd, uint64_t number, struct ksm_frame *chunk, enum ksm_rule rule)
+static int read_chunk(int fd, uint64_t number, struct ksm_frames_chunk *chunk, enum ksm_rule rule)
 {
     uint64_t flags[KSM_FRAMES_CHUNK];
     for (size_t i = 0; i < KSM_FRAMES_CHUNK;) {
-        if (!is_asked(&chunk[i])) {
+        if (!is_asked(chunk->frames[i])) {
             i++;
             continue;
         }
         size_t last = i;
         for (size_t j = i + 1; j < KSM_FRAMES_CHUNK && j - last <= GAP; j++)
-            last = is_asked(&chunk[j]) ? j : last;
+            last = is_asked(chunk->frames[j]) ? j : last;
         const size_t count = last - i + 1;
         const ssize_t got = read_numbers(fd, number + i, flags, count, PROC_FRAME_NO_PAGE);
         if (got < 0)
             return (int)-got;
         for (size_t j = 0; j < count; j++)
-            if (is_asked(&chunk[i + j]))
-                chunk[i + j].value = map_kind(flags[j], rule);
+            if (is_asked(chunk->frames[i + j]))
+                chunk->frames[i + j] |= (uint8_t)map_kind(flags[j], rule);
         i = last + 1;
     }
     return 0;
