@@ -8,6 +8,7 @@
 #include "base/parse.h"
 #include "cli/common.h"
 #include "cli/ksm.h"
+#include "ksm/picture.h"
 #include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #define TOP_DEFAULT 10
 #define TOP_MAXIMUM 1000000
 
-enum { KEY_TOP = 256, KEY_STABLE, KEY_SOURCE, KEY_NO_CONTENT };
+enum { KEY_TOP = 256, KEY_STABLE, KEY_SOURCE, KEY_NO_CONTENT, KEY_PICTURE, KEY_LAYOUT };
 
 struct options {
     struct ksm_subject_list list;
@@ -25,6 +26,8 @@ struct options {
     bool json, stable, no_content;
     enum matrix_lens_source source;
     uint64_t top;
+    const char *picture;
+    enum ksm_layout layout;
     struct matrix_error *error; /* the first */
 };
 
@@ -33,6 +36,8 @@ static const struct argp_option argp_options[] = {
     {"top", KEY_TOP, "N", 0, "The N most shared frames (10)", 0},
     {"stable", KEY_STABLE, NULL, 0, "Take the map twice, and tell what moved", 0},
     {"no-content", KEY_NO_CONTENT, NULL, 0, "Leave the content of merged frames unread", 0},
+    {"picture", KEY_PICTURE, "FILE.png|FILE.svg", 0, "Draw the map", 0},
+    {"layout", KEY_LAYOUT, "rows|hilbert", 0, "How memory lies in the picture (rows)", 0},
     {"source", KEY_SOURCE, "module|proc", 0, "Ask this one (the module, if it can be used)", 0},
     {0},
 };
@@ -45,6 +50,17 @@ static struct matrix_error *set_source(struct options *options, const char *valu
         options->source = MATRIX_LENS_PROC;
     else
         return error_usage("module or proc", "--source: no such source: %s", value);
+    return NULL;
+}
+
+static struct matrix_error *set_layout(struct options *options, const char *value)
+{
+    if (strcmp(value, "rows") == 0)
+        options->layout = KSM_ROWS;
+    else if (strcmp(value, "hilbert") == 0)
+        options->layout = KSM_HILBERT;
+    else
+        return error_usage("rows or hilbert", "--layout: no such layout: %s", value);
     return NULL;
 }
 
@@ -64,6 +80,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
         break;
     case KEY_NO_CONTENT:
         options->no_content = true;
+        break;
+    case KEY_PICTURE:
+        options->picture = value;
+        error = error_prefix(ksm_picture_check_name(value), "--picture");
+        break;
+    case KEY_LAYOUT:
+        error = set_layout(options, value);
         break;
     case KEY_SOURCE:
         error = set_source(options, value);
@@ -140,6 +163,8 @@ static struct matrix_error *take_and_describe(const struct options *options,
         report.between_ns = middle - start;
         if (before)
             error = compare(before, &report, &differences);
+        if (!error && options->picture)
+            error = ksm_picture_draw(map, options->layout, options->picture);
         if (!error)
             error = describe(options, &report);
     }

@@ -22,7 +22,7 @@
  * Frames that nobody asked for are read along where so few lie between two that somebody did: a
  * system call costs more than their entries.
  */
-#define GAP 24
+#define GAP 32
 
 /* include/uapi/linux/kernel-page-flags.h */
 #define FRAME_FLAG_ANONYMOUS (1ULL << 12)

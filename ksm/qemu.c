@@ -138,7 +138,7 @@ bool ksm_qemu_parse(const char *words, size_t size, struct ksm_qemu *qemu)
     return true;
 }
 
-/* Pieces that differ in advice only, and follow one another, are one. */
+/* Pieces that differ in advice only, and follow one another, may be one. */
 static bool goes_on(const struct ksm_mapping *last, const struct ksm_mapping *next)
 {
     return last->end == next->start && last->is_private == next->is_private &&
@@ -146,24 +146,38 @@ static bool goes_on(const struct ksm_mapping *last, const struct ksm_mapping *ne
            next->is_anonymous;
 }
 
+/* The address of the only mapping of that size, or the only row of pieces. */
+static uint64_t find_only(uint64_t bytes, bool anonymous, bool in_pieces,
+                          const struct ksm_mapping *mappings, size_t count)
+{
+    uint64_t address = 0;
+    unsigned found = 0;
+    size_t next;
+    for (size_t i = 0; i < count; i = next) {
+        next = i + 1;
+        while (in_pieces && next < count && goes_on(&mappings[next - 1], &mappings[next]))
+            next++;
+        const bool is_anonymous = mappings[i].is_private && mappings[i].is_anonymous;
+        if (mappings[next - 1].end - mappings[i].start != bytes || !mappings[i].is_writable ||
+            is_anonymous != anonymous)
+            continue;
+        address = mappings[i].start;
+        found++;
+    }
+    return found == 1 ? address : 0;
+}
+
 uint64_t ksm_qemu_find_ram(const struct ksm_qemu *qemu, const struct ksm_mapping *mappings,
                            size_t count)
 {
-    uint64_t found[2] = {0}; /* the anonymous one, any other */
-    unsigned pieces[2] = {0};
-    for (size_t i = 0; i < count;) {
-        const struct ksm_mapping *first = &mappings[i];
-        size_t last = i;
-        while (last + 1 < count && goes_on(&mappings[last], &mappings[last + 1]))
-            last++;
-        i = last + 1;
-        if (mappings[last].end - first->start != qemu->ram_bytes || !first->is_writable)
-            continue;
-        const unsigned other = !first->is_private || !first->is_anonymous;
-        found[other] = first->start;
-        pieces[other]++;
-    }
-    return pieces[0] == 1 ? found[0] : pieces[0] == 0 && pieces[1] == 1 ? found[1] : 0;
+    static const struct {
+        bool anonymous, in_pieces;
+    } attempts[] = {{true, false}, {true, true}, {false, false}};
+    uint64_t address = 0;
+    for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]) && !address; i++)
+        address = find_only(qemu->ram_bytes, attempts[i].anonymous, attempts[i].in_pieces, mappings,
+                            count);
+    return address;
 }
 
 static size_t read_command_line(pid_t pid, char *words)
