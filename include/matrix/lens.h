@@ -199,6 +199,7 @@ matrix_lens_write_byte(const struct matrix_lens *lens, const struct matrix_place
  * Makes a process the child of another, as if that one had forked it. Nothing undoes it but
  * another move.
  *
+ * parent_pid:     the new parent; the number of a thread stands for its process.
  * old_parent_pid: out, 0 if it is outside the caller's pid namespace; NULL is allowed.
  * EPERM, ESRCH, EINVAL, ELOOP (the new parent descends from the child), EXDEV (different pid
  * namespaces), EOPNOTSUPP.

@@ -194,7 +194,7 @@ struct matrix_lens_reparent {
 	__u32 size;
 	__u32 flags;         /* 0 */
 	__s32 pid;
-	__s32 parent_pid;    /* the new one */
+	__s32 parent_pid;    /* the new one; a thread stands for its process */
 	__s32 old_parent_pid; /* out; 0: outside the caller's pid namespace */
 	__u32 reserved;
 };
