@@ -96,8 +96,14 @@ static void pair_shares_by_contract(void **state)
     if (pair->same_work) {
         const double first = (double)test_guest_info(&guests[0]).work;
         const double second = (double)test_guest_info(&guests[1]).work;
-        print_message("# share of the work: %.4f\n", first / (first + second));
-        assert_true(fabs(first / (first + second) - 0.7) < 0.03);
+        /* Time that the host took away was charged, and no work was done in it: some of it to one
+         * guest, some to the other. Where that happened once it did several times. */
+        const struct matrix_core_statistics loop = test_core_statistics(core);
+        const double tolerance =
+            0.03 + 5 * (double)loop.delay_worst_ns / (double)loop.guests_cpu_ns;
+        print_message("# share of the work: %.4f, tolerance %.4f\n", first / (first + second),
+                      tolerance);
+        assert_true(fabs(first / (first + second) - 0.7) < tolerance);
     }
     matrix_core_destroy(core);
     test_guest_destroy(&guests[0]);
