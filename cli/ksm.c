@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "cli/common.h"
 #include "cli/exit_status.h"
+#include "cli/ksm_record.h"
 #include <argp.h>
 #include <locale.h>
 #include <stdio.h>
@@ -20,6 +21,9 @@ static const struct {
     const char *name, *summary;
     ksm_command *run;
 } commands[] = {
+    {"record", "Records what KSM does into a file", ksm_record_main},
+    {"mark", "Marks a moment in a recording that is being made", ksm_mark_main},
+    {"export", "Prints a recording as CSV or JSON", ksm_export_main},
     {"map", "Which page of which guest or process is merged with which others", ksm_map_main},
     {0},
 };

@@ -18,6 +18,12 @@ void look_block_ends(void)
     sigprocmask(SIG_BLOCK, &ends, NULL);
 }
 
+void look_block_also(int signal_number)
+{
+    sigaddset(&ends, signal_number);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+}
+
 int look_wait_until(uint64_t when_ns)
 {
     for (;;) {

@@ -8,6 +8,9 @@
 /* From now on SIGINT, SIGTERM and SIGHUP come only while look_wait_until waits. */
 void look_block_ends(void);
 
+/* One more that then ends the wait: SIGCHLD, say. After look_block_ends(). */
+void look_block_also(int signal_number);
+
 /* Sleeps until then on CLOCK_MONOTONIC; returns the signal that ended it, or 0. */
 int look_wait_until(uint64_t when_ns);
 

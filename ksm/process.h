@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What KSM does for one process, read again for each sample. By the sampler. */
+#ifndef KSM_PROCESS_H
+#define KSM_PROCESS_H
+
+#include "ksm/value.h"
+#include <matrix/error.h>
+
+/* Of ksm_stat, ksm_merging_pages and statm; kernels have fewer. */
+#define KSM_PROCESS_READINGS_MAX 24
+
+struct ksm_process {
+    int stat, merging, memory; /* the files; -1: the kernel has none */
+    pid_t parent;
+    bool mergeable; /* KSM has looked at its memory, or may */
+};
+
+/*
+ * Opens a process by its directory, which stays its own when the pid is another's already. Sets
+ * source but for its readings, for which it makes room.
+ */
+struct matrix_error *ksm_process_open(const char *proc_root, pid_t pid, const char *name,
+                                      struct ksm_process *process,
+                                      struct ksm_source *source) MATRIX_MUST_CHECK;
+void ksm_process_close(struct ksm_process *process, struct ksm_source *source);
+
+/* Reads its values, or sets source->ended and leaves them. */
+void ksm_process_read(struct ksm_process *process, struct ksm_source *source, uint64_t page_bytes);
+
+#endif

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the kernel says about KSM, read from made-up trees: as it is, old, and of nonsense. */
+#include "ksm/sampler.h"
+#include "ksm/text.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+/* cmocka.h needs the above */
+#include <cmocka.h>
+
+static char root[64], ksm[80], proc[80];
+
+static void succeed(struct matrix_error *error)
+{
+    if (error)
+        fail_msg("%s", error->message);
+}
+
+/* A file below the tree; its directories are made. */
+static void put(const char *name, const char *format, ...)
+{
+    char path[256], *slash;
+    snprintf(path, sizeof(path), "%s/%s", root, name);
+    for (slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        mkdir(path, 0755);
+        *slash = '/';
+    }
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(file, format, arguments);
+    va_end(arguments);
+    fclose(file);
+}
+
+static void put_process(pid_t pid, const char *name, unsigned flags, unsigned start, pid_t parent)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "proc/%d/stat", pid);
+    put(path,
+        "%d (%s) S %d 1 1 0 -1 %u 1 1 1 1 11 22 0 0 20 0 1 0 %u 1000 10 1 1 1 1 1 1 0 0 0 0 0 0 17 "
+        "0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+        pid, name, parent, flags, start);
+    snprintf(path, sizeof(path), "proc/%d/statm", pid);
+    put(path, "5000 300 20 1 0 40 0\n");
+    snprintf(path, sizeof(path), "proc/%d/ksm_stat", pid);
+    put(path, "ksm_rmap_items 12\nksm_zero_pages 0\nksm_merging_pages 7\n"
+              "ksm_process_profit -768\nksm_merge_any: no\nksm_mergeable: yes\n");
+}
+
+static int make_tree(void **state)
+{
+    snprintf(root, sizeof(root), "%s/matrix-ksm-XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    if (!mkdtemp(root))
+        return -1;
+    snprintf(ksm, sizeof(ksm), "%s/ksm", root);
+    snprintf(proc, sizeof(proc), "%s/proc", root);
+    put("ksm/pages_shared", "10\n");
+    put("ksm/pages_sharing", "100\n");
+    put("ksm/pages_unshared", "1000\n");
+    put("ksm/pages_volatile", "3\n");
+    put("proc/meminfo", "MemTotal:  100 kB\nMemFree:   40 kB\nMemAvailable:   60 kB\n");
+    put_process(1, "init", 0, 5, 0);
+    put_process(36, "ksmd", 0, 50, 1); /* no kernel thread: an impostor */
+    put_process(37, "ksmd", 0x200000, 50, 2);
+    put("proc/37/schedstat", "123456789 5 6\n");
+    put("proc/37/statm", "0 0 0 0 0 0 0\n");
+    put("proc/self", "no process\n");
+    return 0;
+}
+
+static int remove_tree(void **state)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf '%s'", root);
+    return system(command); /* NOLINT(cert-env33-c): a name of ours */
+}
+
+static struct ksm_sampler *sampler_of(enum ksm_follow follow)
+{
+    struct ksm_sampler *sampler;
+    const struct ksm_sampler_options options = {
+        .ksm_root = ksm, .proc_root = proc, .follow = follow};
+    succeed(ksm_sampler_open(&options, &sampler));
+    return sampler;
+}
+
+static int64_t number_of(const struct ksm_source *source, const char *counter)
+{
+    const struct ksm_value *value = ksm_source_value(source, counter);
+    assert_non_null(value);
+    assert_int_equal(value->kind, KSM_NUMBER);
+    return value->number;
+}
+
+static void values(void **state)
+{
+    static const struct {
+        const char *text;
+        struct ksm_value value;
+    } cases[] = {
+        {"0\n", {KSM_NUMBER, 0, ""}},
+        {"12", {KSM_NUMBER, 12, ""}},
+        {"-12\n", {KSM_NUMBER, -12, ""}},
+        {"9223372036854775807\n", {KSM_NUMBER, INT64_MAX, ""}},
+        {"9223372036854775808\n", {KSM_TEXT, 0, "9223372036854775808"}},
+        {"99999999999999999999999\n", {KSM_TEXT, 0, "99999999999999999999999"}},
+        {"[none] scan-time\n", {KSM_TEXT, 0, "[none] scan-time"}},
+        {"", {KSM_NOTHING, 0, ""}},
+        {"\n", {KSM_NOTHING, 0, ""}},
+        {"-", {KSM_TEXT, 0, "-"}},
+        {"+1", {KSM_TEXT, 0, "+1"}},
+        {"0x10", {KSM_TEXT, 0, "0x10"}},
+        {"1 2", {KSM_TEXT, 0, "1 2"}},
+        {"\x1b[2J\xff", {KSM_TEXT, 0, "\x1b[2J\xff"}},
+        {"0123456789012345678901234567890123456789012345678901234567890123456789x",
+         {KSM_TEXT, 0, "01234567890123456789012345678901234567890123456"}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ksm_value value;
+        ksm_text_value(cases[i].text, &value);
+        if (!ksm_value_equal(&value, &cases[i].value))
+            fail_msg("'%s' is read as %d %ld '%s'", cases[i].text, value.kind, (long)value.number,
+                     value.text);
+    }
+}
+
+static void fields(void **state)
+{
+    const char *text = "ksm_rmap_items 12\nnonsense\n: 5\n\nksm_merge_any: no\nx -3\ny:4\nlast 1";
+    static const char *const names[] = {"ksm_rmap_items", "ksm_merge_any", "x", "last"};
+    char name[KSM_NAME_BYTES];
+    struct ksm_value value;
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(ksm_text_field(&text, name, &value));
+        assert_string_equal(name, names[i]);
+    }
+    assert_int_equal(value.number, 1);
+    assert_false(ksm_text_field(&text, name, &value));
+    char longest[200];
+    memset(longest, 'a', sizeof(longest));
+    strcpy(longest + 100, " 5\n");
+    text = longest;
+    assert_false(ksm_text_field(&text, name, &value));
+}
+
+static void numbers(void **state)
+{
+    uint64_t number;
+    assert_true(ksm_text_resident("5000 300 20 1 0 40 0\n", &number));
+    assert_int_equal(number, 300);
+    assert_false(ksm_text_resident("5000", &number));
+    assert_false(ksm_text_resident("a 300", &number));
+    assert_false(ksm_text_resident("", &number));
+    assert_true(ksm_text_schedstat("77 1 2\n", &number));
+    assert_int_equal(number, 77);
+    assert_false(ksm_text_schedstat("x", &number));
+    assert_true(ksm_text_stat_ticks("37 (a) b) S 2 0 0 0 -1 1 1 1 1 1 11 22 0 0", &number));
+    assert_int_equal(number, 33);
+    assert_false(ksm_text_stat_ticks("37 (a) S 2 0 0 0 -1 1", &number));
+    assert_false(ksm_text_stat_ticks("nothing", &number));
+    assert_string_equal(ksm_text_unit("pages_shared"), "pages");
+    assert_string_equal(ksm_text_unit("of the future"), "");
+}
+
+static void profit(void **state)
+{
+    int64_t bytes;
+    assert_true(ksm_text_profit(&(struct ksm_profit_terms){10, 100, 1000, 3, 5}, 4096, &bytes));
+    assert_int_equal(bytes, 105 * 4096 - 1113 * 64);
+    assert_true(ksm_text_profit(&(struct ksm_profit_terms){0, 0, 1000, 0, 0}, 4096, &bytes));
+    assert_int_equal(bytes, -64000);
+    assert_false(ksm_text_profit(&(struct ksm_profit_terms){0, INT64_MAX, 0, 0, 1}, 4096, &bytes));
+    assert_false(ksm_text_profit(&(struct ksm_profit_terms){INT64_MAX, 0, 0, 0, 0}, 4096, &bytes));
+}
+
+/* Linux 6.1 has no general_profit: it is computed, and says so. */
+static void an_old_kernel(void **state)
+{
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    const struct ksm_sample *sample = ksm_sampler_take(sampler);
+    assert_int_equal(number_of(&sample->host, "pages_shared"), 10);
+    assert_int_equal(number_of(&sample->host, "general_profit"), 100 * getpagesize() - 1113 * 64);
+    assert_int_equal(number_of(&sample->host, "memory_free_bytes"), 40 * 1024);
+    assert_int_equal(number_of(&sample->host, "memory_available_bytes"), 60 * 1024);
+    assert_int_equal(number_of(&sample->host, "ksmd_cpu_ns"), 123456789);
+    for (size_t i = 0; i < sample->host.count; i++)
+        assert_true(sample->host.readings[i].counter.computed ==
+                    (strcmp(sample->host.readings[i].counter.name, "general_profit") == 0));
+    ksm_sampler_close(sampler);
+}
+
+static void a_new_kernel(void **state)
+{
+    put("ksm/general_profit", "-77\n");
+    put("ksm/advisor_mode", "[none] scan-time\n");
+    put("ksm/of_the_future", "5\n");
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    const struct ksm_sample *sample = ksm_sampler_take(sampler);
+    assert_int_equal(number_of(&sample->host, "general_profit"), -77);
+    assert_int_equal(number_of(&sample->host, "of_the_future"), 5);
+    assert_string_equal(ksm_source_value(&sample->host, "advisor_mode")->text, "[none] scan-time");
+    for (size_t i = 0; i < sample->host.count; i++)
+        assert_false(sample->host.readings[i].counter.computed);
+    /* The next sample sees what has changed, by the same descriptors. */
+    put("ksm/general_profit", "88\n");
+    assert_int_equal(number_of(&ksm_sampler_take(sampler)->host, "general_profit"), 88);
+    ksm_sampler_close(sampler);
+}
+
+static void a_hostile_tree(void **state)
+{
+    char path[160];
+    put("ksm/pages_shared", "18446744073709551615\n");
+    put("ksm/pages_sharing", "\x1b]0;owned\x07\xff\n");
+    put("ksm/pages_volatile", "%s", "");
+    for (int i = 0; i < 300; i++) {
+        snprintf(path, sizeof(path), "ksm/many%d", i);
+        put(path, "%d", i);
+    }
+    snprintf(path, sizeof(path), "%s/a_fifo", ksm);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    snprintf(path, sizeof(path), "%s/a_link", ksm);
+    assert_int_equal(symlink("/dev/zero", path), 0);
+    snprintf(path, sizeof(path), "%s/a_directory", ksm);
+    assert_int_equal(mkdir(path, 0700), 0);
+    put("proc/meminfo", "MemFree: 99999999999999999999 kB\nMemAvailable");
+    put("proc/37/schedstat", "lots\n");
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    const struct ksm_sample *sample = ksm_sampler_take(sampler);
+    assert_true(sample->host.count <= 256 + 4);
+    assert_null(ksm_source_value(&sample->host, "a_fifo"));
+    assert_null(ksm_source_value(&sample->host, "a_link"));
+    assert_int_equal(ksm_source_value(&sample->host, "memory_free_bytes")->kind, KSM_NOTHING);
+    /* schedstat makes no sense: stat's ticks. */
+    assert_int_equal(number_of(&sample->host, "ksmd_cpu_ns"),
+                     33 * (1000000000 / sysconf(_SC_CLK_TCK)));
+    ksm_sampler_close(sampler);
+}
+
+static void no_ksm(void **state)
+{
+    struct ksm_sampler *sampler;
+    struct ksm_sampler_options options = {.ksm_root = "/nonexistent", .proc_root = proc};
+    struct matrix_error *error = ksm_sampler_open(&options, &sampler);
+    assert_non_null(error);
+    assert_non_null(strstr(error->remedy, "CONFIG_KSM"));
+    matrix_error_free(error);
+    options.ksm_root = proc;
+    error = ksm_sampler_open(&options, &sampler);
+    assert_non_null(error);
+    assert_non_null(strstr(error->message, "no counters of KSM"));
+    matrix_error_free(error);
+}
+
+static void processes(void **state)
+{
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    put_process(100, ") R 1 ( \x1b[2J", 0, 777, 1);
+    succeed(ksm_sampler_add(sampler, 100, NULL));
+    succeed(ksm_sampler_add(sampler, 100, NULL)); /* once is enough */
+    struct ksm_sample *sample = ksm_sampler_take(sampler);
+    assert_int_equal(sample->process_count, 1);
+    assert_string_equal(sample->processes[0].name, ") R 1 ( \x1b[2J");
+    assert_int_equal(sample->processes[0].start_time_ns,
+                     777 * (1000000000 / (uint64_t)sysconf(_SC_CLK_TCK)));
+    assert_int_equal(number_of(&sample->processes[0], "resident_bytes"), 300 * getpagesize());
+    assert_int_equal(number_of(&sample->processes[0], "ksm_process_profit"), -768);
+    assert_int_equal(number_of(&sample->processes[0], "ksm_merging_pages"), 7);
+    /* It ends: as a zombie it has no memory. */
+    put("proc/100/statm", "0 0 0 0 0 0 0\n");
+    sample = ksm_sampler_take(sampler);
+    assert_int_equal(sample->process_count, 1);
+    assert_true(sample->processes[0].ended);
+    assert_int_equal(ksm_sampler_take(sampler)->process_count, 0);
+    /* Another by its number is another. */
+    put_process(100, "next", 0, 999, 1);
+    succeed(ksm_sampler_add(sampler, 100, "guest"));
+    sample = ksm_sampler_take(sampler);
+    assert_string_equal(sample->processes[0].name, "guest");
+    assert_int_equal(sample->processes[0].subject, 0);
+
+    struct matrix_error *error = ksm_sampler_add(sampler, 101, NULL);
+    assert_int_equal(error->number, ESRCH);
+    matrix_error_free(error);
+    error = ksm_sampler_add(sampler, 37, NULL);
+    assert_int_equal(error->number, ENXIO);
+    matrix_error_free(error);
+    ksm_sampler_close(sampler);
+}
+
+static void hostile_processes(void **state)
+{
+    char many[3000] = "";
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    put_process(100, "a", 0, 777, 1);
+    for (int i = 0; i < 100; i++)
+        snprintf(many + strlen(many), sizeof(many) - strlen(many), "field%d %d\n", i, i);
+    put("proc/100/ksm_stat", "%s", many);
+    put("proc/100/statm", "99999999999999999999 1 2 3\n");
+    succeed(ksm_sampler_add(sampler, 100, NULL));
+    const struct ksm_sample *sample = ksm_sampler_take(sampler);
+    assert_true(sample->processes[0].count <= 24);
+    assert_int_equal(ksm_source_value(&sample->processes[0], "resident_bytes")->kind, KSM_NOTHING);
+    put("proc/102/stat", "102 (no end\n");
+    struct matrix_error *error = ksm_sampler_add(sampler, 102, NULL);
+    assert_non_null(error);
+    matrix_error_free(error);
+    ksm_sampler_close(sampler);
+}
+
+/* Before Linux 6.1 or so ksm_merging_pages is a file of its own, if there is anything. */
+static void an_old_kernels_process(void **state)
+{
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    put_process(100, "a", 0, 777, 1);
+    put("proc/100/ksm_stat", "ksm_rmap_items 4\n");
+    put("proc/100/ksm_merging_pages", "9\n");
+    put_process(101, "b", 0, 778, 1);
+    char path[128];
+    snprintf(path, sizeof(path), "%s/101/ksm_stat", proc);
+    unlink(path);
+    succeed(ksm_sampler_add(sampler, 100, NULL));
+    succeed(ksm_sampler_add(sampler, 101, NULL));
+    const struct ksm_sample *sample = ksm_sampler_take(sampler);
+    assert_int_equal(number_of(&sample->processes[0], "ksm_rmap_items"), 4);
+    assert_int_equal(number_of(&sample->processes[0], "ksm_merging_pages"), 9);
+    assert_int_equal(sample->processes[1].count, 1);
+    ksm_sampler_close(sampler);
+}
+
+static void follows_what_it_finds(void **state)
+{
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_MERGEABLE);
+    const struct ksm_sample *sample = ksm_sampler_take(sampler);
+    assert_int_equal(sample->process_count, 2); /* 1 and 36; ksmd has no memory */
+    put_process(200, "plain", 0, 1, 1);
+    put("proc/200/ksm_stat", "ksm_rmap_items 0\nksm_merge_any: no\nksm_mergeable: no\n");
+    put_process(201, "late", 0, 1, 1);
+    assert_int_equal(ksm_sampler_take(sampler)->process_count, 3);
+    /* A process that was none becomes one: it is looked at again in its turn. */
+    put("proc/200/ksm_stat", "ksm_rmap_items 0\nksm_merge_any: yes\nksm_mergeable: yes\n");
+    size_t count = 0;
+    for (int i = 0; i < 6; i++)
+        count = ksm_sampler_take(sampler)->process_count;
+    assert_int_equal(count, 4);
+    ksm_sampler_close(sampler);
+
+    sampler = sampler_of(KSM_FOLLOW_DESCENDANTS);
+    put_process(300, "a", 0, 1, 1);
+    succeed(ksm_sampler_add(sampler, 300, NULL));
+    assert_int_equal(ksm_sampler_take(sampler)->process_count, 1);
+    put_process(301, "child", 0, 1, 300);
+    put_process(302, "child of it", 0, 1, 301);
+    put_process(303, "none of them", 0, 1, 1);
+    assert_int_equal(ksm_sampler_take(sampler)->process_count, 3);
+    ksm_sampler_close(sampler);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, make_tree, remove_tree)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values),
+        cmocka_unit_test(fields),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(profit),
+        TEST(an_old_kernel),
+        TEST(a_new_kernel),
+        TEST(a_hostile_tree),
+        TEST(no_ksm),
+        TEST(processes),
+        TEST(hostile_processes),
+        TEST(an_old_kernels_process),
+        TEST(follows_what_it_finds),
+    };
+    return cmocka_run_group_tests_name("ksm_host", tests, NULL, NULL);
+}
