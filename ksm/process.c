@@ -136,6 +136,11 @@ static bool read_stat(struct ksm_process *process, struct ksm_source *source)
     const int number = ksm_read_again(process->stat, text, sizeof(text));
     if (number == ESRCH || (!number && !*text))
         return false;
+    if (strcmp(text, process->last_stat) == 0)
+        return true;
+    const size_t length = strlen(text);
+    memcpy(process->last_stat, text, length < KSM_PROCESS_STAT_BYTES ? length + 1 : 0);
+    process->mergeable = false;
     while (ksm_text_field(&at, name, &value))
         set(process, source, next++, name, &value);
     return true;
@@ -166,7 +171,6 @@ void ksm_process_read(struct ksm_process *process, struct ksm_source *source, ui
     if (!number && ksm_text_resident(text, &pages) &&
         !__builtin_mul_overflow(pages, page_bytes, &bytes) && bytes <= INT64_MAX)
         reading->value = (struct ksm_value){.kind = KSM_NUMBER, .number = (int64_t)bytes};
-    process->mergeable = false;
     if (process->stat >= 0 && !read_stat(process, source))
         source->ended = true;
     else if (process->merging >= 0)

@@ -9,10 +9,15 @@
 /* Of ksm_stat, ksm_merging_pages and statm; kernels have fewer. */
 #define KSM_PROCESS_READINGS_MAX 24
 
+/* Room for ksm_stat as kernels have it; what is longer is read all the same. */
+#define KSM_PROCESS_STAT_BYTES 256
+
 struct ksm_process {
     int stat, merging, memory; /* the files; -1: the kernel has none */
     pid_t parent;
     bool mergeable; /* KSM has looked at its memory, or may */
+    /* What ksm_stat said last: mostly it says the same again, and need not be read through. */
+    char last_stat[KSM_PROCESS_STAT_BYTES];
 };
 
 /*
