@@ -62,3 +62,25 @@ void chart_draw(FILE *file, const uint64_t *values, size_t count, unsigned colum
         fputs(line_end, file);
     }
 }
+
+void chart_sparkline(FILE *file, const int64_t *values, size_t count, unsigned columns, bool utf8)
+{
+    static const char *const weights[STEPS] = {"_", ".", ":", "-", "=", "+", "*", "#"};
+    int64_t least = 0, most = 0;
+    if (count > columns) {
+        values += count - columns;
+        count = columns;
+    }
+    for (size_t i = 0; i < count; i++) {
+        least = values[i] < least ? values[i] : least;
+        most = values[i] > most ? values[i] : most;
+    }
+    const double range = (double)most - (double)least;
+    for (unsigned i = (unsigned)count; i < columns; i++)
+        fputc(' ', file);
+    for (size_t i = 0; i < count; i++) {
+        const double share = range > 0 ? ((double)values[i] - (double)least) / range : 0;
+        const unsigned step = (unsigned)(share * (STEPS - 1) + 0.5);
+        fputs(utf8 ? blocks[step + 1] : weights[step], file);
+    }
+}

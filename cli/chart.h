@@ -21,4 +21,10 @@ uint64_t chart_scale(uint64_t bytes);
 void chart_draw(FILE *file, const uint64_t *values, size_t count, unsigned columns, unsigned rows,
                 bool utf8, const char *line_end);
 
+/*
+ * Draws a line of columns characters: the newest value last, the lowest step for the least of them or 0,
+ * whichever is less. utf8 as above; else with eight characters of growing weight.
+ */
+void chart_sparkline(FILE *file, const int64_t *values, size_t count, unsigned columns, bool utf8);
+
 #endif

@@ -24,6 +24,7 @@ static const struct {
     {"record", "Records what KSM does into a file", ksm_record_main},
     {"mark", "Marks a moment in a recording that is being made", ksm_mark_main},
     {"export", "Prints a recording as CSV or JSON", ksm_export_main},
+    {"top", "Shows what KSM does, live", ksm_top_main},
     {"map", "Which page of which guest or process is merged with which others", ksm_map_main},
     {0},
 };
