@@ -3,6 +3,7 @@
 #include "cli/chart.h"
 
 #include "base/parse.h"
+#include <math.h>
 
 /* Steps of a character cell. */
 #define STEPS 8
@@ -56,6 +57,26 @@ void chart_draw(FILE *file, const uint64_t *values, size_t count, unsigned colum
         const unsigned below = (rows - 1 - row) * steps;
         for (size_t i = 0; i < count; i++) {
             const unsigned all = steps_of(values[i], scale, rows * steps);
+            const unsigned here = all < below ? 0 : all - below > steps ? steps : all - below;
+            fputs(utf8 ? blocks[here] : here ? "#" : " ", file);
+        }
+        fputs(line_end, file);
+    }
+}
+
+void chart_draw_axis(FILE *file, const double *values, size_t count, const struct chart_axis *axis,
+                     unsigned rows, bool utf8, const char *line_end)
+{
+    const unsigned steps = utf8 ? STEPS : 1;
+    for (unsigned row = 0; row < rows; row++) {
+        const char *label = row == 0 ? axis->top : row == rows - 1 ? axis->bottom : "";
+        fprintf(file, "%10s %s", label, utf8 ? "│" : "|");
+        const unsigned below = (rows - 1 - row) * steps;
+        for (size_t i = 0; i < count; i++) {
+            const double share = (values[i] - axis->lowest) / (axis->highest - axis->lowest);
+            /* A value has one step at least, so that a curve can be told from nothing. */
+            const unsigned all =
+                isnan(share) ? 0 : (unsigned)(share * (rows * steps - 1) + 0.5) + 1;
             const unsigned here = all < below ? 0 : all - below > steps ? steps : all - below;
             fputs(utf8 ? blocks[here] : here ? "#" : " ", file);
         }

@@ -22,6 +22,17 @@ void chart_draw(FILE *file, const uint64_t *values, size_t count, unsigned colum
                 bool utf8, const char *line_end);
 
 /*
+ * The same for values of any kind, which may be negative: the axis is from lowest to highest, and
+ * labelled so. NAN: no value there.
+ */
+struct chart_axis {
+    double lowest, highest; /* lowest < highest */
+    const char *top, *bottom;
+};
+void chart_draw_axis(FILE *file, const double *values, size_t count, const struct chart_axis *axis,
+                     unsigned rows, bool utf8, const char *line_end);
+
+/*
  * Draws a line of columns characters: the newest value last, the lowest step for the least of them or 0,
  * whichever is less. utf8 as above; else with eight characters of growing weight.
  */

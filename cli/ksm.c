@@ -25,6 +25,7 @@ static const struct {
     {"mark", "Marks a moment in a recording that is being made", ksm_mark_main},
     {"export", "Prints a recording as CSV or JSON", ksm_export_main},
     {"top", "Shows what KSM does, live", ksm_top_main},
+    {"plot", "Draws recordings, as pictures or in the terminal", ksm_plot_main},
     {"map", "Which page of which guest or process is merged with which others", ksm_map_main},
     {0},
 };

@@ -22,8 +22,9 @@
 #define INTERVAL_DEFAULT_NS 1000000000ULL
 #define PROCESSES_DEFAULT   10
 
-#define CURSOR_HIDE "\033[?25l"
-#define CURSOR_SHOW "\033[?25h"
+/* No cursor, and no second line of what is wider than the terminal; and both again. */
+#define SCREEN_BEGIN "\033[?25l\033[?7l"
+#define SCREEN_END   "\033[?7h\033[?25h"
 
 static const struct argp_option options[] = {
     {"interval", 'i', "DURATION", 0, "Between two looks, 10ms or more (1s)", 0},
@@ -197,10 +198,10 @@ static struct matrix_error *run(struct top *top, int *number)
     RETURN_IF_ERROR(ksm_sampler_open(&sampling, &sampler));
     look_block_ends();
     if (top->live)
-        fputs(CURSOR_HIDE, stdout);
+        fputs(SCREEN_BEGIN, stdout);
     struct matrix_error *error = look_on(top, sampler, number);
     if (top->live) {
-        fputs(CURSOR_SHOW, stdout);
+        fputs(SCREEN_END, stdout);
         fflush(stdout);
     }
     ksm_sampler_close(sampler);

@@ -5,6 +5,7 @@
  */
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "cli/axis.h"
 #include "cli/gnuplot.h"
 #include "cli/proc.h"
 #include <errno.h>
@@ -28,24 +29,6 @@ struct recording {
     size_t count, capacity;
     double most[COLUMNS];
 };
-
-/* A unit, and how much of the recording's it is. */
-struct unit {
-    const char *name;
-    double size;
-};
-
-static const struct unit time_units[] = {{"s", 1}, {"min", 60}, {"h", 3600}, {"days", 86400}, {0}};
-static const struct unit size_units[] = {{"B", 1},        {"KiB", 0x1p10}, {"MiB", 0x1p20},
-                                         {"GiB", 0x1p30}, {"TiB", 0x1p40}, {0}};
-
-/* The largest unit of which the most is three or more. */
-static const struct unit *choose(const struct unit *units, double most)
-{
-    while (units[1].name && most >= 3 * units[1].size)
-        units++;
-    return units;
-}
 
 static struct matrix_error *read_header(struct recording *recording, char *line)
 {
@@ -130,7 +113,7 @@ static struct matrix_error *read_recording(struct recording *recording)
 
 /* The numbers in the units of the axes, in memory. */
 static struct matrix_error *write_data(const struct recording *recording,
-                                       const struct unit *const units[COLUMNS], int *fd)
+                                       const struct axis_unit *const units[COLUMNS], int *fd)
 {
     *fd = memfd_create("recording", MFD_CLOEXEC);
     CLEANUP_FILE FILE *file = *fd < 0 ? NULL : fdopen(dup(*fd), "w");
@@ -151,10 +134,10 @@ static struct matrix_error *draw(const struct recording *recording, const char *
     const double *most = recording->most;
     const double larger = fmax(most[VIRTUAL], most[RESIDENT]);
     const bool one_axis = larger <= ONE_AXIS_RATIO * fmin(most[VIRTUAL], most[RESIDENT]);
-    const struct unit *const units[COLUMNS] = {
-        [TIME] = choose(time_units, most[TIME]),
-        [VIRTUAL] = choose(size_units, one_axis ? larger : most[VIRTUAL]),
-        [RESIDENT] = choose(size_units, one_axis ? larger : most[RESIDENT]),
+    const struct axis_unit *const units[COLUMNS] = {
+        [TIME] = axis_time_unit(most[TIME]),
+        [VIRTUAL] = axis_size_unit(one_axis ? larger : most[VIRTUAL]),
+        [RESIDENT] = axis_size_unit(one_axis ? larger : most[RESIDENT]),
     };
     CLEANUP_CLOSE int data = -1;
     RETURN_IF_ERROR(write_data(recording, units, &data));
