@@ -11,6 +11,7 @@
 #include "cli/look.h"
 #include "ksm/schedule.h"
 #include "ksm/store.h"
+#include "ksm/subject.h"
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -134,6 +135,17 @@ static error_t parse_argument(int key, char *value, struct argp_state *state)
 
 /* --- what is recorded ---------------------------------------------------------------------- */
 
+/* The kernel counts by process: a process of several guests is one, by the first one's name. */
+static struct matrix_error *add_guest(struct recorder *recorder, const char *name)
+{
+    struct ksm_subject_list list = {0};
+    struct matrix_error *error = error_prefix(ksm_subject_find(name, &list), "--vm");
+    for (size_t i = 0; i < list.count && !error; i++)
+        error = ksm_sampler_add(recorder->sampler, list.subjects[i].pid, list.subjects[i].name);
+    ksm_subject_list_free(&list);
+    return error;
+}
+
 static struct matrix_error *open_sampler(struct recorder *recorder)
 {
     const struct ksm_sampler_options sampling = {
@@ -145,9 +157,10 @@ static struct matrix_error *open_sampler(struct recorder *recorder)
     RETURN_IF_ERROR(ksm_sampler_open(&sampling, &recorder->sampler));
     for (size_t i = 0; i < recorder->target_count; i++) {
         pid_t pid;
-        if (recorder->is_vm[i])
-            return error_usage("--pid PID", "--vm %s: guests have no names here yet",
-                               recorder->targets[i]);
+        if (recorder->is_vm[i]) {
+            RETURN_IF_ERROR(add_guest(recorder, recorder->targets[i]));
+            continue;
+        }
         RETURN_IF_ERROR(error_prefix(cli_parse_pid(recorder->targets[i], &pid), "--pid"));
         RETURN_IF_ERROR(ksm_sampler_add(recorder->sampler, pid, NULL));
     }

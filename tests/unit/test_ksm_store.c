@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 /* cmocka.h needs the above */
 #include <cmocka.h>
@@ -400,6 +403,53 @@ static void damaged_anywhere(void **state)
     free(bytes);
 }
 
+/* Records for ever; counts what is done in memory that outlives it. */
+static void record_until_killed(volatile int *count)
+{
+    struct world world;
+    struct ksm_store *store;
+    const struct ksm_store_options options = {.interval_ns = 1, .append = true};
+    world_make(&world);
+    if (ksm_store_open(path, &options, &store))
+        _exit(1);
+    for (int i = 0;; i++) {
+        world_set(&world, i % (SAMPLES - 1));
+        if (ksm_store_add(store, &world.sample))
+            _exit(1);
+        ++*count;
+    }
+}
+
+/* Each sample that was added is there; the one that was being added may be. */
+static void killed_at_any_moment(void **state)
+{
+    volatile int *count =
+        mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int before = 0;
+    bool complete = false;
+    assert_ptr_not_equal(count, MAP_FAILED);
+    for (unsigned round = 0; round < 60; round++) {
+        int status;
+        *count = 0;
+        const pid_t pid = fork();
+        if (pid == 0)
+            record_until_killed(count);
+        assert_true(pid > 0);
+        usleep(round * 997 % 30000);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        if (before + *count == 0 && (access(path, F_OK) || read_all(path, &complete) == 0))
+            continue; /* before its first sample */
+        const int steps = read_all(path, &complete);
+        assert_true(complete);
+        assert_in_range(steps, before + *count, before + *count + 1);
+        before = steps;
+    }
+    assert_true(before > 60);
+    munmap((void *)count, sizeof(*count));
+}
+
 static void make_foreign(const char *sql)
 {
     sqlite3 *database;
@@ -483,6 +533,7 @@ int main(void)
         cmocka_unit_test_teardown(cut_off_anywhere, remove_files),
         cmocka_unit_test_teardown(cut_off_wal, remove_files),
         cmocka_unit_test_teardown(damaged_anywhere, remove_files),
+        cmocka_unit_test_teardown(killed_at_any_moment, remove_files),
         cmocka_unit_test_teardown(foreign_files, remove_files),
         cmocka_unit_test_teardown(senseless_rows, remove_files),
     };
