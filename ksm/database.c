@@ -51,8 +51,9 @@ static const char *path_of(sqlite3 *database)
 
 struct matrix_error *database_error(sqlite3 *database, const char *what)
 {
+    /* Not sqlite3_errmsg(), which may repeat what stands in the file, of many lines. */
     const int code = sqlite3_errcode(database) & 0xff;
-    const char *why = sqlite3_errmsg(database);
+    const char *why = sqlite3_errstr(sqlite3_extended_errcode(database));
     if (code == SQLITE_NOMEM)
         return error_host(ENOMEM, "%s %s", what, path_of(database));
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
