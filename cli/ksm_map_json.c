@@ -46,6 +46,17 @@ static json_t *difference_to_json(const struct ksm_difference *difference)
     return changes;
 }
 
+static json_t *regions_to_json(const struct ksm_subject *subject)
+{
+    json_t *regions = json_array();
+    for (size_t i = 0; i < subject->region_count; i++)
+        json_array_append_new(
+            regions, json_pack("{s:o, s:o, s:I}", "gpa", cli_json_address(subject->regions[i].gpa),
+                               "hva", cli_json_address(subject->regions[i].hva), "memory_bytes",
+                               (json_int_t)subject->regions[i].bytes));
+    return regions;
+}
+
 static json_t *subject_to_json(const struct ksm_map_report *report, size_t index)
 {
     const struct ksm_map *map = report->map;
@@ -55,6 +66,7 @@ static json_t *subject_to_json(const struct ksm_map_report *report, size_t index
     json_object_set_new(object, "name", cli_json_string(subject->name));
     set_number(object, "pid", (uint64_t)subject->pid);
     json_object_set_new(object, "kind", json_string(kinds[subject->kind]));
+    json_object_set_new(object, "regions", regions_to_json(subject));
     set_number(object, "memory_pages", ksm_subject_pages(subject));
     for (unsigned state = 0; state < KSM_STATES; state++)
         set_pages(object, state, "", counts->pages[state]);

@@ -5,48 +5,33 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <unistd.h>
 /* Inlined: a page's size is a constant, and no library is needed when it runs. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* Pages read by one system call. */
-#define BATCH 64
-
-struct batch {
-    char bytes[BATCH][MATRIX_PAGE_BYTES];
-    struct iovec remote[BATCH];
-    size_t groups[BATCH];
-    size_t count;
-    pid_t pid;
-};
-
-static void enter(struct ksm_contents *contents, size_t group, const char *bytes)
+/*
+ * /proc/PID/mem, and not process_vm_readv(2): that one pins pages, and a merged page that is to be
+ * pinned is copied first (FAULT_FLAG_UNSHARE, since Linux 5.19). Looking would unmerge it.
+ */
+static int open_memory(pid_t pid)
 {
-    struct ksm_content *content = &contents->items[group];
-    content->hash = XXH64(bytes, MATRIX_PAGE_BYTES, 0);
-    memcpy(content->first, bytes, sizeof(content->first));
-    content->is_known = true;
+    char path[48];
+    snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+    return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Reads what is in a batch; a page that cannot be read is stepped over. Returns 0 or an errno. */
-static int flush(struct batch *batch, struct ksm_contents *contents)
+static void read_content(int fd, uint64_t hva, struct ksm_content *content)
 {
-    for (size_t done = 0; done < batch->count;) {
-        const struct iovec local = {.iov_base = batch->bytes[done],
-                                    .iov_len = (batch->count - done) * MATRIX_PAGE_BYTES};
-        const ssize_t bytes =
-            process_vm_readv(batch->pid, &local, 1, batch->remote + done, batch->count - done, 0);
-        if (bytes < 0 && errno != EFAULT && errno != ESRCH)
-            return errno;
-        const size_t pages = bytes < 0 ? 0 : (size_t)bytes / MATRIX_PAGE_BYTES;
-        for (size_t i = done; i < done + pages; i++)
-            enter(contents, batch->groups[i], batch->bytes[i]);
-        done += pages ? pages : 1;
-    }
-    batch->count = 0;
-    return 0;
+    char bytes[MATRIX_PAGE_BYTES];
+    if (pread(fd, bytes, sizeof(bytes), (off_t)hva) != (ssize_t)sizeof(bytes))
+        return;
+    content->hash = XXH64(bytes, sizeof(bytes), 0);
+    memcpy(content->first, bytes, sizeof(content->first));
+    content->is_known = true;
 }
 
 static int compare_hashes(const void *a, const void *b)
@@ -70,28 +55,32 @@ static struct matrix_error *count_distinct(const struct ksm_map *map, struct ksm
     return NULL;
 }
 
+/* Groups whose first place is the subject's. */
+static struct matrix_error *read_subject(const struct ksm_map *map, size_t subject,
+                                         struct ksm_contents *contents)
+{
+    CLEANUP_CLOSE int fd = -1;
+    const pid_t pid = map->list->subjects[subject].pid;
+    for (size_t i = 0; i < map->group_count; i++) {
+        const struct ksm_place place = map->places[map->groups[i].first_place];
+        if (place.subject != subject)
+            continue;
+        if (fd < 0)
+            fd = open_memory(pid);
+        if (fd < 0 && errno == ENOENT)
+            return NULL; /* it has ended since */
+        if (fd < 0)
+            return error_new(MATRIX_ERROR_HOST, errno, "run it as root",
+                             "read the memory of process %d", pid);
+        read_content(fd, ksm_map_hva(map, place), &contents->items[i]);
+    }
+    return NULL;
+}
+
 static struct matrix_error *read_all(const struct ksm_map *map, struct ksm_contents *contents)
 {
-    CLEANUP_FREE struct batch *batch = calloc(1, sizeof(*batch));
-    if (!batch)
-        return error_host(ENOMEM, "read %zu frames", map->group_count);
-    for (size_t i = 0; i <= map->group_count; i++) {
-        const struct ksm_place *place =
-            i < map->group_count ? &map->places[map->groups[i].first_place] : NULL;
-        const pid_t pid = place ? map->list->subjects[place->subject].pid : 0;
-        if (batch->count == BATCH || pid != batch->pid) {
-            const int number = batch->count ? flush(batch, contents) : 0;
-            if (number)
-                return error_new(MATRIX_ERROR_HOST, number, "run it as root",
-                                 "read the memory of process %d", batch->pid);
-        }
-        if (!place)
-            break;
-        batch->pid = pid;
-        batch->groups[batch->count] = i;
-        batch->remote[batch->count++] = (struct iovec){
-            .iov_base = (void *)(uintptr_t)ksm_map_hva(map, *place), .iov_len = MATRIX_PAGE_BYTES};
-    }
+    for (size_t i = 0; i < map->list->count; i++)
+        RETURN_IF_ERROR(read_subject(map, i, contents));
     return count_distinct(map, contents);
 }
 
