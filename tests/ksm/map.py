@@ -60,6 +60,7 @@ def write(path, text):
 
 def lock():
     """Others of this machine may be at it for minutes."""
+    os.makedirs(os.path.dirname(LOCK), exist_ok=True)
     file = open(LOCK, "w", encoding="ascii")
     for _ in range(PATIENCE_S):
         with contextlib.suppress(BlockingIOError):

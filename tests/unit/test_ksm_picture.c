@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* How the merge map is drawn: tiles, Hilbert's curve, colours; and what is read of command lines. */
+#include "ksm/mappings.h"
+#include "ksm/picture.h"
+#include "ksm/qemu.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+/* Behind what it needs. */
+#include <cmocka.h>
+
+static void the_grid_fits(void **state)
+{
+    static const struct {
+        uint64_t pages;
+        unsigned side;
+        uint64_t pages_per_tile;
+    } cases[] = {
+        {0, 1, 1},       {1, 1, 1},       {2, 2, 1},          {5, 4, 1},
+        {65536, 256, 1}, {65537, 256, 2}, {1 << 20, 256, 16}, {(1 << 20) + 1, 256, 32},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct ksm_grid grid = ksm_grid_choose(KSM_ROWS, cases[i].pages);
+        assert_int_equal(grid.side, cases[i].side);
+        assert_int_equal(grid.pages_per_tile, cases[i].pages_per_tile);
+    }
+    const struct ksm_grid grid = ksm_grid_choose(KSM_ROWS, 65537);
+    assert_int_equal(ksm_grid_tiles(&grid, 65537), 32769);
+    assert_int_equal(ksm_grid_rows(&grid, 65537), 129);
+}
+
+/* Every tile has a place of its own, and the next one is beside it. */
+static void hilberts_curve_is_one(void **state)
+{
+    for (unsigned side = 1; side <= KSM_GRID_SIDE_MAX; side *= 2) {
+        const struct ksm_grid grid = {KSM_HILBERT, side, 1};
+        bool *taken = calloc((size_t)side * side, sizeof(bool));
+        unsigned last_x = 0, last_y = 0;
+        for (uint64_t tile = 0; tile < (uint64_t)side * side; tile++) {
+            unsigned x, y;
+            ksm_grid_place(&grid, tile, &x, &y);
+            assert_true(x < side && y < side && !taken[y * side + x]);
+            taken[y * side + x] = true;
+            assert_int_equal(abs((int)x - (int)last_x) + abs((int)y - (int)last_y), tile != 0);
+            last_x = x;
+            last_y = y;
+        }
+        /* It ends at a corner beside the one where it began. */
+        assert_int_equal(last_x + last_y, side - 1);
+        free(taken);
+    }
+}
+
+static uint64_t page(enum ksm_state state)
+{
+    return (uint64_t)state << KSM_PAGE_STATE_SHIFT | 42;
+}
+
+static void a_tile_is_what_most_of_it_is(void **state)
+{
+    const uint64_t pages[] = {page(KSM_SHARED), page(KSM_PRIVATE), page(KSM_SHARED),
+                              page(KSM_PRIVATE), page(KSM_ZERO)};
+    assert_int_equal(ksm_tile_state(pages, 1), KSM_SHARED);
+    assert_int_equal(ksm_tile_state(pages, 3), KSM_SHARED);
+    assert_int_equal(ksm_tile_state(pages, 5), KSM_PRIVATE);
+}
+
+/* L* of CIE 1976, from 0 to 100: what is left of a colour in grey. */
+static double lightness(uint32_t colour)
+{
+    static const double weights[3] = {0.2126, 0.7152, 0.0722};
+    double y = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        const double value = (colour >> (16 - 8 * i) & 0xff) / 255.0;
+        y += weights[i] * (value <= 0.04045 ? value / 12.92 : pow((value + 0.055) / 1.055, 2.4));
+    }
+    return y > 0.008856 ? 116 * cbrt(y) - 16 : 903.3 * y;
+}
+
+static void colours_differ_in_grey(void **state)
+{
+    for (unsigned i = 0; i < KSM_STATES; i++)
+        for (unsigned j = 0; j < i; j++)
+            assert_true(fabs(lightness(ksm_state_colour(i)) - lightness(ksm_state_colour(j))) > 6);
+}
+
+static void names_of_pictures_are_checked(void **state)
+{
+    static const char *const bad[] = {"", "map", ".png", "map.gif", "map.png.", "svg"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct matrix_error *error = ksm_picture_check_name(bad[i]);
+        assert_non_null(error);
+        matrix_error_free(error);
+    }
+    assert_null(ksm_picture_check_name("a.b/map.png"));
+    assert_null(ksm_picture_check_name("map.svg"));
+}
+
+static void mappings_are_read_right(void **state)
+{
+    static const struct {
+        const char *line;
+        bool is_private, is_writable, is_anonymous, is_special;
+    } good[] = {
+        {"7f00-8000 rw-p 00000000 00:00 0 \n", 1, 1, 1, 0},
+        {"7000-8000 rw-p 00000000 00:00 0 \n", 1, 1, 1, 0},
+        {"7000-8000 rw-p 00000000 00:00 0   [heap]\n", 1, 1, 1, 0},
+        {"7000-8000 r--p 00000000 08:01 123   /usr/lib/a file [v\n", 1, 0, 0, 0},
+        {"7000-8000 rw-s 00000000 00:01 7   /memfd:x (deleted)\n", 0, 1, 0, 0},
+        {"7000-8000 r-xp 00000000 00:00 0   [vdso]\n", 1, 0, 1, 1},
+    };
+    struct ksm_mapping mapping;
+    assert_false(ksm_mapping_parse(good[0].line, &mapping)); /* not whole pages */
+    for (size_t i = 1; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(ksm_mapping_parse(good[i].line, &mapping));
+        assert_int_equal(mapping.is_private, good[i].is_private);
+        assert_int_equal(mapping.is_writable, good[i].is_writable);
+        assert_int_equal(mapping.is_anonymous, good[i].is_anonymous);
+        assert_int_equal(mapping.is_special, good[i].is_special);
+    }
+    static const char *const bad[] = {"",
+                                      "7000-8000",
+                                      "7000-8000 rw-p",
+                                      "7000-8000 rw-p 0 ",
+                                      "Rss:   12 kB\n",
+                                      "8000-7000 rw-p 0 0 0 \n"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(ksm_mapping_parse(bad[i], &mapping));
+}
+
+#define WORDS(text) text, sizeof(text)
+
+static void command_lines_of_qemu_are_read(void **state)
+{
+    static const struct {
+        const char *words;
+        size_t size;
+        uint64_t ram_mib, low_mib; /* 0: not such a QEMU */
+    } cases[] = {
+        {WORDS("/usr/bin/qemu-system-x86_64\0-m\0"
+               "256"),
+         256, 256},
+        {WORDS("qemu-system-x86_64"), 128, 128},
+        {WORDS("kvm\0--machine\0q35,accel=kvm\0-m\0size=3G,slots=2"), 3072, 2048},
+        {WORDS("qemu-kvm\0-M\0pc-i440fx-7.2\0-m\0"
+               "3583M"),
+         3583, 3583},
+        {WORDS("qemu-kvm\0-m\0"
+               "1M\0-m\0"
+               "0"),
+         0, 0},
+        {WORDS("qemu-kvm\0-m\0lots"), 0, 0},
+        {WORDS("qemu-kvm\0-m\0"
+               "99999999999999999999"),
+         0, 0},
+        {WORDS("qemu-kvm\0-m\0"
+               "18446744073709551615"),
+         0, 0},
+        {WORDS("qemu-kvm\0-machine\0microvm"), 0, 0},
+        {WORDS("qemu-kvm\0-machine\0pcx"), 0, 0},
+        {WORDS("qemu-kvm\0-numa\0node,memdev=a"), 0, 0},
+        {WORDS("qemu-system-aarch64\0-m\0"
+               "256"),
+         0, 0},
+        {WORDS("qemu-kvm\0-m"), 128, 128},
+        {"", 0, 0, 0},
+        {"qemu-kvm", 8, 0, 0}, /* cut off */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ksm_qemu qemu;
+        const bool is_one = ksm_qemu_parse(cases[i].words, cases[i].size, &qemu);
+        assert_int_equal(is_one, cases[i].ram_mib != 0);
+        if (is_one) {
+            assert_int_equal(qemu.ram_bytes, cases[i].ram_mib << 20);
+            assert_int_equal(qemu.low_bytes, cases[i].low_mib << 20);
+        }
+    }
+}
+
+static void ram_is_the_only_piece_of_its_size(void **state)
+{
+    const struct ksm_qemu qemu = {.ram_bytes = 0x4000};
+    struct ksm_mapping mappings[] = {
+        {0x10000, 0x14000, .is_private = false, .is_writable = true, .is_anonymous = true},
+        {0x20000, 0x22000, .is_private = true, .is_writable = true, .is_anonymous = true},
+        {0x22000, 0x24000, .is_private = true, .is_writable = true, .is_anonymous = true},
+        {0x30000, 0x34000, .is_private = true, .is_writable = true, .is_anonymous = true},
+        {0x34000, 0x35000, .is_private = true, .is_writable = true, .is_anonymous = true},
+    };
+    assert_int_equal(ksm_qemu_find_ram(&qemu, mappings, 5), 0x30000); /* one piece goes first */
+    assert_int_equal(ksm_qemu_find_ram(&qemu, mappings, 3), 0x20000); /* then a row of them */
+    assert_int_equal(ksm_qemu_find_ram(&qemu, mappings, 1), 0x10000); /* then what else there is */
+    mappings[1].end = 0x24000;
+    assert_int_equal(ksm_qemu_find_ram(&qemu, mappings + 3, 0), 0);
+    mappings[4] = mappings[3];
+    mappings[4].start += 0x10000;
+    mappings[4].end += 0x10000;
+    assert_int_equal(ksm_qemu_find_ram(&qemu, mappings + 3, 2), 0); /* which one? */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_grid_fits),
+        cmocka_unit_test(hilberts_curve_is_one),
+        cmocka_unit_test(a_tile_is_what_most_of_it_is),
+        cmocka_unit_test(colours_differ_in_grey),
+        cmocka_unit_test(names_of_pictures_are_checked),
+        cmocka_unit_test(mappings_are_read_right),
+        cmocka_unit_test(command_lines_of_qemu_are_read),
+        cmocka_unit_test(ram_is_the_only_piece_of_its_size),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
