@@ -261,7 +261,8 @@ static struct matrix_error *measure(const struct matrix_lens *lens,
         const uint64_t begin = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
         error = baseline ? read_alone(reading, map) : ksm_map_take(lens, list, &taken);
         ksm_map_free(taken);
-        bench_add(&values[baseline], 1e-6 * (double)(clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - begin));
+        bench_add(&values[baseline],
+                  1e-6 * (double)(clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - begin));
     }
     if (!error) {
         bench_print(&(struct bench_result){

@@ -129,19 +129,20 @@ static struct matrix_error *compare(const struct ksm_map *before, struct ksm_map
     return NULL;
 }
 
-static struct matrix_error *describe(const struct options *options, struct ksm_map_report *report)
+static struct matrix_error *describe(const struct options *options, struct ksm_map_report report)
 {
     struct ksm_contents contents = {0};
     CLEANUP_FREE size_t *top = calloc(options->top + 1, sizeof(*top));
     if (!top)
         return error_host(ENOMEM, "keep the %zu most shared frames", (size_t)options->top);
-    report->top = top;
-    report->top_count = ksm_map_top(report->map, top, options->top);
+    report.top = top;
+    report.top_count = ksm_map_top(report.map, top, options->top);
     if (!options->no_content) {
-        RETURN_IF_ERROR(ksm_contents_read(report->map, &contents));
-        report->contents = &contents;
+        RETURN_IF_ERROR(ksm_contents_read(report.map, &contents));
+        report.contents = &contents;
     }
-    struct matrix_error *error = options->json ? ksm_map_print_json(report) : ksm_map_print(report);
+    struct matrix_error *error =
+        options->json ? ksm_map_print_json(&report) : ksm_map_print(&report);
     ksm_contents_free(&contents);
     return error;
 }
@@ -166,7 +167,7 @@ static struct matrix_error *take_and_describe(const struct options *options,
         if (!error && options->picture)
             error = ksm_picture_draw(map, options->layout, options->picture);
         if (!error)
-            error = describe(options, &report);
+            error = describe(options, report);
     }
     ksm_map_free(before);
     ksm_map_free(map);

@@ -31,9 +31,9 @@ static void print_pages(struct table *table, uint64_t pages)
 }
 
 /* Names are whatever guests and processes call themselves. */
-static void print_name(struct table *table, const struct ksm_subject *subject)
+static void print_name(struct table *table, const char *text)
 {
-    CLEANUP_FREE char *name = cli_escape(subject->name);
+    CLEANUP_FREE char *name = cli_escape(text);
     table_cell(table, "%s", name ? name : "?");
 }
 
@@ -60,7 +60,7 @@ static struct matrix_error *print_subjects(const struct ksm_map *map)
     for (size_t i = 0; i < map->list->count; i++) {
         char size[FORMAT_BYTES];
         const struct ksm_subject *subject = &map->list->subjects[i];
-        print_name(table, subject);
+        print_name(table, subject->name);
         table_cell(table, "%d", subject->pid);
         print_pages(table, ksm_subject_pages(subject));
         for (unsigned j = 0; j < KSM_STATES; j++)
@@ -83,15 +83,15 @@ static struct matrix_error *print_pairs(const struct ksm_map *map)
     RETURN_IF_ERROR(table_create(columns, sizeof(columns) / sizeof(columns[0]), &table));
     for (size_t i = 0; i < subjects; i++)
         for (size_t j = i; j < subjects; j++) {
-            char text[FORMAT_BYTES];
+            char text[FORMAT_BYTES], label[KSM_LABEL_BYTES];
             const uint64_t frames = map->pairs[i * subjects + j];
             if (!frames)
                 continue;
-            print_name(table, &map->list->subjects[i]);
+            print_name(table, ksm_subject_label(map->list, i, label));
             if (i == j)
                 table_cell(table, "itself");
             else
-                print_name(table, &map->list->subjects[j]);
+                print_name(table, ksm_subject_label(map->list, j, label));
             table_cell(table, "%s", format_count(text, frames));
             print_pages(table, i == j ? map->within[i] : frames);
         }
@@ -109,11 +109,12 @@ static struct matrix_error *format_places(const struct ksm_map *map, const struc
         return error_host(ENOMEM, "print a map");
     const struct ksm_place *places = &map->places[group->first_place];
     uint32_t shown = 0;
+    char label[KSM_LABEL_BYTES];
     for (uint32_t i = 0; i < group->mappings && shown < PLACES_SHOWN; i++) {
         if (i && places[i].subject == places[i - 1].subject)
             continue; /* a place of each first: who shares is asked before where */
         fputs(shown++ ? ", " : "", file);
-        cli_print_escaped(file, map->list->subjects[places[i].subject].name);
+        cli_print_escaped(file, ksm_subject_label(map->list, places[i].subject, label));
         fprintf(file, " 0x%" PRIx64, ksm_map_gpa(map, places[i]));
     }
     const uint32_t all = group->mappings + group->outside;
@@ -180,12 +181,12 @@ static void print_totals(const struct ksm_map_report *report)
 static void print_differences(const struct ksm_map_report *report)
 {
     const struct ksm_map *map = report->map;
-    char text[FORMAT_BYTES], other[FORMAT_BYTES];
+    char text[FORMAT_BYTES], other[FORMAT_BYTES], label[KSM_LABEL_BYTES];
     printf("\nbetween two maps, %s apart:\n", format_duration(text, report->between_ns));
     for (size_t i = 0; i < map->list->count; i++) {
         const struct ksm_difference *difference = &report->differences[i];
         fputs("  ", stdout);
-        cli_print_escaped(stdout, map->list->subjects[i].name);
+        cli_print_escaped(stdout, ksm_subject_label(map->list, i, label));
         printf(": %s of %s pages moved", format_count(text, difference->total),
                format_count(other, ksm_subject_pages(&map->list->subjects[i])));
         for (unsigned from = 0; from < KSM_STATES; from++)

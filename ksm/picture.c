@@ -23,7 +23,7 @@
 #define MATRIX_MAX 520.0
 #define CELL_MAX   92.0
 #define CELL_TEXT  46.0 /* smaller ones have no number */
-#define LABEL      120.0
+#define LABEL      150.0
 
 /*
  * After Okabe and Ito's colours, which differ for every kind of colour blindness; made lighter or
@@ -259,7 +259,8 @@ static void draw_cell(const struct picture *picture, size_t first, size_t second
     set_colour(cairo, share > 0.5 ? 0xffffff : 0);
     set_font(cairo, false, FONT - 1);
     draw_text(cairo, x + cell / 2, y + cell / 2, 0.5, format_count(text, frames));
-    draw_text(cairo, x + cell / 2, y + cell / 2 + LINE - 3, 0.5, format_pages(text, frames));
+    draw_text(cairo, x + cell / 2, y + cell / 2 + LINE - 3, 0.5,
+              format_pages(text, first == second ? picture->map->within[first] : frames));
 }
 
 static void draw_matrix(const struct picture *picture, double x, double y)
@@ -271,16 +272,15 @@ static void draw_matrix(const struct picture *picture, double x, double y)
     set_colour(cairo, 0);
     set_font(cairo, false, FONT);
     draw_text(cairo, x, y - 8, 0,
-              "Frames that both map; on the diagonal: that one maps more than once");
+              "Frames that both map, and what that saves; on the diagonal: in one alone");
     for (size_t i = 0; i < subjects * subjects; i++)
         most = map->pairs[i] > most ? map->pairs[i] : most;
     for (size_t i = 0; i < subjects; i++) {
-        char name[17];
-        snprintf(name, sizeof(name), "%.16s", map->list->subjects[i].name);
+        char label[KSM_LABEL_BYTES];
         set_colour(cairo, 0);
         set_font(cairo, false, picture->cell < FONT ? picture->cell : FONT - 1);
         draw_text(cairo, x + LABEL - 8, y + (double)i * picture->cell + picture->cell / 2 + 4, 1,
-                  name);
+                  ksm_subject_label(map->list, i, label));
         for (size_t j = 0; j < subjects; j++)
             draw_cell(picture, i, j, most, x + LABEL + (double)j * picture->cell,
                       y + (double)i * picture->cell);

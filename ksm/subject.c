@@ -9,6 +9,7 @@
 #include "ksm/qemu.h"
 #include <errno.h>
 #include <matrix/lens.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,6 +32,17 @@ uint64_t ksm_subject_pages(const struct ksm_subject *subject)
     for (size_t i = 0; i < subject->region_count; i++)
         pages += subject->regions[i].bytes / MATRIX_PAGE_BYTES;
     return pages;
+}
+
+char *ksm_subject_label(const struct ksm_subject_list *list, size_t index,
+                        char label[KSM_LABEL_BYTES])
+{
+    const struct ksm_subject *subject = &list->subjects[index];
+    size_t same = 0;
+    for (size_t i = 0; i < list->count; i++)
+        same += strcmp(list->subjects[i].name, subject->name) == 0;
+    snprintf(label, KSM_LABEL_BYTES, same > 1 ? "%s %d" : "%s", subject->name, subject->pid);
+    return label;
 }
 
 /* Takes what is in subject over, also when it fails. */

@@ -56,6 +56,11 @@ struct matrix_error *ksm_subject_find_all(struct ksm_subject_list *list) MATRIX_
 /* Frees what is in the list, and not the list. */
 void ksm_subject_list_free(struct ksm_subject_list *list);
 
+/* Its name; where another of the list has the same, with the pid behind it. Returns label. */
+#define KSM_LABEL_BYTES 80
+char *ksm_subject_label(const struct ksm_subject_list *list, size_t index,
+                        char label[KSM_LABEL_BYTES]);
+
 /* Pages of all regions. */
 uint64_t ksm_subject_pages(const struct ksm_subject *subject);
 

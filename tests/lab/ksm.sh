@@ -10,6 +10,7 @@ shift
 [ $# -gt 0 ] || set -- 6.1 6.12
 
 # Debian's own python3 starts ten times as fast in there as one out of several.
+# shellcheck disable=SC2016
 inside='export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH; exec "$@"'
 count=0
 for kernel in "$@"; do
