@@ -2,6 +2,7 @@
 /*
  * merge_map: the whole merge map of three processes of 256 MiB, of which KSM has merged a quarter,
  * over the time of merely reading the same entries of pagemap and kpageflags once, in large chunks.
+ * merge_map_rate: pages per second of one process of 2 GiB, over the same of those three.
  * CPU time of the thread, which all of it is: ksmd and others may have work of their own.
  *
  * Needs root and KSM; it takes the lock of /sys/kernel/mm/ksm, and puts all back.
@@ -242,9 +243,51 @@ static struct matrix_error *check(const struct ksm_map *map)
                       PROCESSES * EQUAL, EQUAL, (size_t)map->mappings, (size_t)map->frames);
 }
 
+/* This process, with so much memory. */
+static struct matrix_error *measure_large(const struct matrix_lens *lens, size_t bytes,
+                                          double baseline)
+{
+    struct bench_values *values = calloc(1, sizeof(*values));
+    struct matrix_lens_task task;
+    struct ksm_map *map;
+    if (!values)
+        return error_host(ENOMEM, "keep the figures");
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return error_host(errno, "map memory");
+    madvise(memory, bytes, MADV_NOHUGEPAGE);
+    for (size_t i = 0; i < bytes; i += MATRIX_PAGE_BYTES)
+        memory[i] = 1;
+    struct ksm_region region = {(uintptr_t)memory, (uintptr_t)memory, bytes};
+    struct ksm_subject subject = {.pid = getpid(), .regions = &region, .region_count = 1};
+    const struct ksm_subject_list list = {&subject, 1};
+    struct matrix_error *error = matrix_lens_process(lens, subject.pid, &task);
+    subject.start_time_ns = error ? 0 : task.start_time_ns;
+    for (unsigned i = 0; i < 5 && !error; i++) {
+        const uint64_t begin = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
+        error = ksm_map_take(lens, &list, &map);
+        if (!error)
+            bench_add(values, 1e9 * (double)(bytes / MATRIX_PAGE_BYTES) /
+                                  (double)(clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - begin));
+        ksm_map_free(error ? NULL : map);
+    }
+    munmap(memory, bytes);
+    if (!error)
+        bench_print(&(struct bench_result){
+            .name = "merge_map_rate",
+            .unit = "pages/s",
+            .value = bench_median(values),
+            .baseline = "the map of merge_map",
+            .baseline_value = baseline,
+            .runs = 5,
+        });
+    free(values);
+    return error;
+}
+
 static struct matrix_error *measure(const struct matrix_lens *lens,
                                     const struct ksm_subject_list *list, struct reading *reading,
-                                    unsigned rounds)
+                                    unsigned rounds, double *pages_per_s)
 {
     struct bench_values *values = calloc(2, sizeof(*values));
     struct ksm_map *map;
@@ -265,6 +308,7 @@ static struct matrix_error *measure(const struct matrix_lens *lens,
                   1e-6 * (double)(clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - begin));
     }
     if (!error) {
+        *pages_per_s = 1e3 * PROCESSES * PAGES / bench_median(&values[0]);
         bench_print(&(struct bench_result){
             .name = "merge_map",
             .unit = "ms",
@@ -286,6 +330,7 @@ struct matrix_error *bench_main(const struct bench *bench)
     struct ksm_subject subjects[PROCESSES] = {{{0}}};
     const struct ksm_subject_list list = {.subjects = subjects, .count = PROCESSES};
     pid_t pids[PROCESSES] = {0};
+    double pages_per_s = 0;
     struct reading *reading = calloc(1, sizeof(*reading));
     struct matrix_lens *lens;
     struct matrix_error *error = NULL;
@@ -303,7 +348,9 @@ struct matrix_error *bench_main(const struct bench *bench)
     if (!error)
         error = merge(pids);
     if (!error)
-        error = measure(lens, &list, reading, bench->quick ? 3 : ROUNDS);
+        error = measure(lens, &list, reading, bench->quick ? 3 : ROUNDS, &pages_per_s);
+    if (!error)
+        error = measure_large(lens, bench->quick ? BYTES : 8 * BYTES, pages_per_s);
     for (unsigned i = 0; i < PROCESSES; i++) {
         if (pids[i] > 0) {
             kill(pids[i], SIGKILL);
