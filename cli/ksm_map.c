@@ -174,6 +174,20 @@ static struct matrix_error *take_and_describe(const struct options *options,
     return error;
 }
 
+/* Named twice, its pages would be merged with themselves. */
+static struct matrix_error *check_distinct(const struct ksm_subject_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        for (size_t j = 0; j < i; j++) {
+            const struct ksm_subject *a = &list->subjects[i], *b = &list->subjects[j];
+            if (a->pid == b->pid && a->region_count && b->region_count &&
+                a->regions[0].hva == b->regions[0].hva)
+                return error_usage("name it once", "%s (process %d) is named twice", a->name,
+                                   a->pid);
+        }
+    return NULL;
+}
+
 static struct matrix_error *run(struct options *options)
 {
     struct matrix_lens *lens;
@@ -183,6 +197,7 @@ static struct matrix_error *run(struct options *options)
         RETURN_IF_ERROR(ksm_subject_find_all(&options->list));
     if (!options->list.count)
         return error_host(0, "no process here has memory that KSM may merge");
+    RETURN_IF_ERROR(check_distinct(&options->list));
     RETURN_IF_ERROR(matrix_lens_open(options->source, &lens));
     struct matrix_error *error = take_and_describe(options, lens);
     matrix_lens_close(lens);

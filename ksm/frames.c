@@ -30,23 +30,8 @@ struct ksm_frames_chunk *ksm_frames_make_chunk(struct ksm_frames *frames, uint64
     return frames->chunks[index];
 }
 
-static size_t choose(struct ksm_frames_chunk *chunk, bool (*is_chosen)(uint8_t frame, int argument),
-                     int argument)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < KSM_FRAMES_CHUNK; i++) {
-        if (i % 64 == 0)
-            chunk->before[i / 64] = (uint16_t)count;
-        if (!(chunk->frames[i] & KSM_FRAME_MET) || !is_chosen(chunk->frames[i], argument))
-            continue;
-        chunk->chosen[i / 64] |= (uint64_t)1 << i % 64;
-        count++;
-    }
-    return count;
-}
-
 size_t ksm_frames_choose(struct ksm_frames *frames, bool (*is_chosen)(uint8_t frame, int argument),
-                         int argument)
+                         int argument, uint8_t kind)
 {
     size_t count = 0;
     for (size_t i = 0; i < frames->chunk_count; i++) {
@@ -54,7 +39,18 @@ size_t ksm_frames_choose(struct ksm_frames *frames, bool (*is_chosen)(uint8_t fr
         if (!chunk)
             continue;
         chunk->first_chosen = (uint32_t)count;
-        count += choose(chunk, is_chosen, argument);
+        for (size_t j = ksm_frames_next(chunk, 0); j < KSM_FRAMES_CHUNK;
+             j = ksm_frames_next(chunk, j + 1)) {
+            uint8_t *frame = &chunk->frames[j];
+            if (!(*frame & KSM_FRAME_MET) || !is_chosen(*frame, argument))
+                continue;
+            *frame = (uint8_t)((*frame & KSM_FRAME_MET) | kind);
+            chunk->chosen[j / 64] |= (uint64_t)1 << j % 64;
+            count++;
+        }
+        for (size_t j = 1; j < KSM_FRAMES_CHUNK / 64; j++)
+            chunk->before[j] =
+                (uint16_t)(chunk->before[j - 1] + __builtin_popcountll(chunk->chosen[j - 1]));
     }
     return count;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A frame's byte: its owner's number for what it is, 0 at first; and whether it was met. */
 #define KSM_FRAME_KIND  0x0f
@@ -58,18 +59,30 @@ static inline void ksm_frame_meet(uint8_t *frame)
     *frame += *frame < KSM_FRAME_TWICE ? KSM_FRAME_ONCE : 0;
 }
 
+/* The index in a chunk of the next frame that was met, from one on; KSM_FRAMES_CHUNK: none. */
+static inline size_t ksm_frames_next(const struct ksm_frames_chunk *chunk, size_t index)
+{
+    for (; index < KSM_FRAMES_CHUNK; index++) {
+        uint64_t eight;
+        /* Most were not. */
+        while (index % 8 == 0 && index < KSM_FRAMES_CHUNK) {
+            memcpy(&eight, &chunk->frames[index], sizeof(eight));
+            if (eight)
+                break;
+            index += 8;
+        }
+        if (index < KSM_FRAMES_CHUNK && chunk->frames[index])
+            break;
+    }
+    return index < KSM_FRAMES_CHUNK ? index : KSM_FRAMES_CHUNK;
+}
+
 /*
  * Chooses the frames that were met and of which is_chosen says so, and numbers them in order from 0
- * on. Returns how many.
+ * on; their kind becomes the one given. Returns how many.
  */
 size_t ksm_frames_choose(struct ksm_frames *frames, bool (*is_chosen)(uint8_t frame, int argument),
-                         int argument);
-
-static inline bool ksm_frame_is_chosen(const struct ksm_frames_chunk *chunk, uint64_t number)
-{
-    const size_t index = number % KSM_FRAMES_CHUNK;
-    return chunk->chosen[index / 64] >> index % 64 & 1;
-}
+                         int argument, uint8_t kind);
 
 /* The number of a chosen frame. */
 static inline size_t ksm_frame_chosen(const struct ksm_frames_chunk *chunk, uint64_t number)

@@ -105,8 +105,8 @@ static int keep_find(struct finds *finds, size_t group, uint32_t subject, size_t
 static int find_merged(struct map_work *work, uint32_t subject, struct finds *finds)
 {
     static const enum ksm_state states[] = {
-        [FRAME_UNKNOWN] = KSM_OTHER, [FRAME_ANONYMOUS] = KSM_PRIVATE, [FRAME_MERGED] = KSM_PRIVATE,
-        [FRAME_ZERO] = KSM_ZERO,     [FRAME_HUGE] = KSM_HUGE,         [FRAME_OTHER] = KSM_OTHER,
+        [FRAME_UNKNOWN] = KSM_OTHER, [FRAME_ANONYMOUS] = KSM_PRIVATE, [FRAME_ZERO] = KSM_ZERO,
+        [FRAME_HUGE] = KSM_HUGE,     [FRAME_OTHER] = KSM_OTHER,
     };
     uint64_t *totals = work->map->counts[subject].pages, *pages = work->map->pages[subject];
     const size_t count = (size_t)ksm_subject_pages(&work->map->list->subjects[subject]);
@@ -115,7 +115,8 @@ static int find_merged(struct map_work *work, uint32_t subject, struct finds *fi
         if (state == KSM_PRESENT) {
             const uint64_t number = ksm_page_frame(pages[i]);
             struct ksm_frames_chunk *chunk = ksm_frames_chunk(&work->frames, number);
-            if (ksm_frame_is_chosen(chunk, number)) {
+            const uint8_t kind = *ksm_frame_in(chunk, number) & KSM_FRAME_KIND;
+            if (kind == FRAME_MERGED) {
                 const size_t group = ksm_frame_chosen(chunk, number);
                 if (keep_find(finds, group, subject, i))
                     return ENOMEM;
@@ -123,7 +124,7 @@ static int find_merged(struct map_work *work, uint32_t subject, struct finds *fi
                 work->map->groups[group].mappings++;
                 continue;
             }
-            state = states[*ksm_frame_in(chunk, number) & KSM_FRAME_KIND];
+            state = states[kind];
             pages[i] = map_page(state, number);
         }
         totals[state]++;
@@ -154,7 +155,7 @@ struct matrix_error *map_make_groups(struct map_work *work)
 {
     struct ksm_map *map = work->map;
     struct finds finds = {0};
-    map->group_count = ksm_frames_choose(&work->frames, is_merged, map->rule);
+    map->group_count = ksm_frames_choose(&work->frames, is_merged, map->rule, FRAME_MERGED);
     map->groups = calloc(map->group_count + 1, sizeof(*map->groups));
     int number = map->groups ? 0 : ENOMEM;
     for (size_t i = 0; i < map->list->count && !number; i++)

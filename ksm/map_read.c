@@ -233,13 +233,15 @@ static bool is_asked(uint8_t frame)
 static int read_chunk(int fd, uint64_t number, struct ksm_frames_chunk *chunk, enum ksm_rule rule)
 {
     uint64_t flags[KSM_FRAMES_CHUNK];
-    for (size_t i = 0; i < KSM_FRAMES_CHUNK;) {
+    for (size_t i = ksm_frames_next(chunk, 0); i < KSM_FRAMES_CHUNK;
+         i = ksm_frames_next(chunk, i)) {
         if (!is_asked(chunk->frames[i])) {
             i++;
             continue;
         }
         size_t last = i;
-        for (size_t j = i + 1; j < KSM_FRAMES_CHUNK && j - last <= GAP; j++)
+        for (size_t j = i + 1; j < KSM_FRAMES_CHUNK && j - last <= GAP;
+             j = ksm_frames_next(chunk, j + 1))
             last = is_asked(chunk->frames[j]) ? j : last;
         const size_t count = last - i + 1;
         const ssize_t got = read_numbers(fd, number + i, flags, count, PROC_FRAME_NO_PAGE);

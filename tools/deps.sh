@@ -6,7 +6,7 @@
 set -euo pipefail
 
 declare -A groups=(
-    [build]="gcc libc6-dev make pkg-config meson ninja-build libcyaml-dev libyaml-dev libjansson-dev libzydis-dev libkmod-dev libsqlite3-dev libcmocka-dev scdoc python3"
+    [build]="gcc libc6-dev make pkg-config meson ninja-build libcyaml-dev libyaml-dev libjansson-dev libzydis-dev libkmod-dev libcairo2-dev libxxhash-dev fonts-dejavu-core libsqlite3-dev libcmocka-dev scdoc python3"
     [plot]="gnuplot-nox"
     [lab]="qemu-system-x86 xz-utils kmod"
     [modules]="gcc-12 make libelf1"

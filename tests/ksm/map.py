@@ -302,7 +302,7 @@ def check_refusals(planter):
            done.returncode, done.stderr)
     for arguments, status, complaint in (
             ((2 ** 22 + 1,), 125, "no such process"),
-            (("no-such-guest",), 122, "no-such-guest"),
+            ((planter.pid, planter.pid), 122, "twice"),
             (("--picture", "map.gif", planter.pid), 122, "map.gif"),
             (("--top", "many", planter.pid), 122, "--top"),
             (("--layout", "round", planter.pid), 122, "round")):
