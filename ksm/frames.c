@@ -2,63 +2,102 @@
 /* The table of page frames; see frames.h. */
 #include "ksm/frames.h"
 
+#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
-static int grow(struct ksm_frames *frames, size_t wanted)
+/* The table at first: for 16 GiB of RAM. It grows to what is there. */
+#define FIRST_CAPACITY (1ULL << 22)
+#define HUGE_PAGE      ((size_t)2 << 20)
+
+/* A whole number of huge pages, so that the kernel puts it where they fit. */
+static size_t whole(size_t bytes)
 {
-    const size_t doubled = 2 * frames->chunk_count;
-    const size_t count = wanted > doubled ? wanted : doubled;
-    struct ksm_frames_chunk **chunks =
-        reallocarray(frames->chunks, count, sizeof(struct ksm_frames_chunk *));
-    if (!chunks)
-        return -1;
-    memset(chunks + frames->chunk_count, 0,
-           (count - frames->chunk_count) * sizeof(struct ksm_frames_chunk *));
-    frames->chunks = chunks;
-    frames->chunk_count = count;
-    return 0;
+    return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
 }
 
-struct ksm_frames_chunk *ksm_frames_make_chunk(struct ksm_frames *frames, uint64_t number)
+void *ksm_memory_make(size_t bytes)
 {
-    const size_t index = (size_t)(number >> KSM_FRAMES_SHIFT);
-    if (number > KSM_FRAME_MAX || (index >= frames->chunk_count && grow(frames, index + 1)))
+    if (bytes > SIZE_MAX / 2)
         return NULL;
-    if (!frames->chunks[index])
-        frames->chunks[index] = calloc(1, sizeof(struct ksm_frames_chunk));
-    return frames->chunks[index];
+    const size_t size = whole(bytes ? bytes : 1);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    madvise(memory, size, MADV_HUGEPAGE); /* or do without */
+    return memory;
 }
 
-size_t ksm_frames_choose(struct ksm_frames *frames, bool (*is_chosen)(uint8_t frame, int argument),
-                         int argument, uint8_t kind)
+void ksm_memory_free(void *memory, size_t bytes)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < frames->chunk_count; i++) {
-        struct ksm_frames_chunk *chunk = frames->chunks[i];
-        if (!chunk)
-            continue;
-        chunk->first_chosen = (uint32_t)count;
-        for (size_t j = ksm_frames_next(chunk, 0); j < KSM_FRAMES_CHUNK;
-             j = ksm_frames_next(chunk, j + 1)) {
-            uint8_t *frame = &chunk->frames[j];
-            if (!(*frame & KSM_FRAME_MET) || !is_chosen(*frame, argument))
-                continue;
-            *frame = (uint8_t)((*frame & KSM_FRAME_MET) | kind);
-            chunk->chosen[j / 64] |= (uint64_t)1 << j % 64;
-            count++;
-        }
-        for (size_t j = 1; j < KSM_FRAMES_CHUNK / 64; j++)
-            chunk->before[j] =
-                (uint16_t)(chunk->before[j - 1] + __builtin_popcountll(chunk->chosen[j - 1]));
+    if (memory)
+        munmap(memory, whole(bytes ? bytes : 1));
+}
+
+bool ksm_frames_make_room(struct ksm_frames *frames, uint64_t number)
+{
+    uint64_t capacity = frames->capacity ? frames->capacity : FIRST_CAPACITY;
+    if (number > KSM_FRAME_MAX)
+        return false;
+    while (capacity <= number)
+        capacity *= 2;
+    uint8_t *table = frames->table ? mremap(frames->table, whole(frames->capacity), whole(capacity),
+                                            MREMAP_MAYMOVE)
+                                   : ksm_memory_make(capacity);
+    if (!table || table == MAP_FAILED)
+        return false;
+    frames->table = table;
+    uint8_t *touched = realloc(frames->touched, capacity >> KSM_FRAMES_SHIFT);
+    if (!touched) {
+        /* The table is as long as capacity says. */
+        frames->table = mremap(table, whole(capacity), whole(frames->capacity), 0);
+        return false;
     }
-    return count;
+    memset(touched + (frames->capacity >> KSM_FRAMES_SHIFT), 0,
+           (capacity - frames->capacity) >> KSM_FRAMES_SHIFT);
+    frames->touched = touched;
+    frames->capacity = capacity;
+    return true;
+}
+
+static size_t choose(struct ksm_frames *frames, uint64_t first,
+                     bool (*is_chosen)(uint8_t frame, int argument), int argument, uint8_t kind,
+                     size_t before)
+{
+    uint8_t *chunk = &frames->table[first];
+    struct ksm_rank *ranks = &frames->ranks[first / 64];
+    for (size_t i = ksm_frames_next(chunk, 0); i < KSM_FRAMES_CHUNK;
+         i = ksm_frames_next(chunk, i + 1)) {
+        if (!(chunk[i] & KSM_FRAME_MET) || !is_chosen(chunk[i], argument))
+            continue;
+        chunk[i] = (uint8_t)((chunk[i] & KSM_FRAME_MET) | kind);
+        ranks[i / 64].chosen |= (uint64_t)1 << i % 64;
+    }
+    for (size_t i = 0; i < KSM_FRAMES_CHUNK / 64; i++) {
+        ranks[i].before = before;
+        before += (size_t)__builtin_popcountll(ranks[i].chosen);
+    }
+    return before;
+}
+
+int ksm_frames_choose(struct ksm_frames *frames, bool (*is_chosen)(uint8_t frame, int argument),
+                      int argument, uint8_t kind, size_t *count)
+{
+    *count = 0;
+    frames->ranks = ksm_memory_make((size_t)(frames->capacity / 64) * sizeof(struct ksm_rank));
+    if (!frames->ranks)
+        return ENOMEM;
+    for (uint64_t i = 0; i < frames->capacity >> KSM_FRAMES_SHIFT; i++)
+        if (frames->touched[i])
+            *count = choose(frames, i << KSM_FRAMES_SHIFT, is_chosen, argument, kind, *count);
+    return 0;
 }
 
 void ksm_frames_free(struct ksm_frames *frames)
 {
-    for (size_t i = 0; i < frames->chunk_count; i++)
-        free(frames->chunks[i]);
-    free(frames->chunks);
+    ksm_memory_free(frames->table, frames->capacity);
+    ksm_memory_free(frames->ranks, (size_t)(frames->capacity / 64) * sizeof(struct ksm_rank));
+    free(frames->touched);
     *frames = (struct ksm_frames){0};
 }

@@ -81,6 +81,9 @@ struct ksm_map {
     size_t group_count;
     struct ksm_place *places;
 
+    uint64_t *page_memory; /* all pages */
+    size_t page_memory_bytes;
+
     /* Of merged frames that are mapped more than once: in this map, or also outside. */
     uint64_t frames, mappings;
     uint64_t saved_bytes; /* (mappings - frames) pages, by mappings of this map alone */

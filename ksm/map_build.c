@@ -21,14 +21,16 @@ struct matrix_error *map_create(const struct ksm_subject_list *list, struct ksm_
     made->counts = calloc(list->count + 1, sizeof(*made->counts));
     made->pairs = calloc(list->count * list->count + 1, sizeof(*made->pairs));
     made->within = calloc(list->count + 1, sizeof(*made->within));
-    bool complete = made->pages && made->counts && made->pairs && made->within;
-    for (size_t i = 0; i < list->count && complete; i++) {
-        made->pages[i] = calloc(ksm_subject_pages(&list->subjects[i]) + 1, sizeof(uint64_t));
-        complete = made->pages[i];
-    }
-    if (!complete) {
+    made->page_memory = ksm_memory_make((size_t)pages * sizeof(uint64_t));
+    made->page_memory_bytes = (size_t)pages * sizeof(uint64_t);
+    if (!made->pages || !made->counts || !made->pairs || !made->within || !made->page_memory) {
         ksm_map_free(made);
         return error_host(ENOMEM, "make a merge map of %zu processes", list->count);
+    }
+    uint64_t *next = made->page_memory;
+    for (size_t i = 0; i < list->count; i++) {
+        made->pages[i] = next;
+        next += ksm_subject_pages(&list->subjects[i]);
     }
     *map = made;
     return NULL;
@@ -38,8 +40,7 @@ void ksm_map_free(struct ksm_map *map)
 {
     if (!map)
         return;
-    for (size_t i = 0; map->pages && i < map->list->count; i++)
-        free(map->pages[i]);
+    ksm_memory_free(map->page_memory, map->page_memory_bytes);
     free(map->pages);
     free(map->counts);
     free(map->pairs);
@@ -51,19 +52,13 @@ void ksm_map_free(struct ksm_map *map)
 
 int map_enter_frames(struct map_work *work, const uint64_t *pages, size_t count)
 {
-    struct ksm_frames_chunk *chunk = NULL;
-    uint64_t known = UINT64_MAX; /* the chunk's number */
     for (size_t i = 0; i < count; i++) {
         if (ksm_page_state(pages[i]) != KSM_PRESENT)
             continue;
-        const uint64_t frame = ksm_page_frame(pages[i]);
-        if (frame >> KSM_FRAMES_SHIFT != known) {
-            chunk = ksm_frames_make_chunk(&work->frames, frame);
-            if (!chunk)
-                return ENOMEM;
-            known = frame >> KSM_FRAMES_SHIFT;
-        }
-        ksm_frame_meet(ksm_frame_in(chunk, frame));
+        uint8_t *frame = ksm_frame_touch(&work->frames, ksm_page_frame(pages[i]));
+        if (!frame)
+            return ENOMEM;
+        ksm_frame_meet(frame);
     }
     return 0;
 }
@@ -114,10 +109,9 @@ static int find_merged(struct map_work *work, uint32_t subject, struct finds *fi
         enum ksm_state state = ksm_page_state(pages[i]);
         if (state == KSM_PRESENT) {
             const uint64_t number = ksm_page_frame(pages[i]);
-            struct ksm_frames_chunk *chunk = ksm_frames_chunk(&work->frames, number);
-            const uint8_t kind = *ksm_frame_in(chunk, number) & KSM_FRAME_KIND;
+            const uint8_t kind = work->frames.table[number] & KSM_FRAME_KIND;
             if (kind == FRAME_MERGED) {
-                const size_t group = ksm_frame_chosen(chunk, number);
+                const size_t group = ksm_frame_chosen(&work->frames, number);
                 if (keep_find(finds, group, subject, i))
                     return ENOMEM;
                 work->map->groups[group].frame = number;
@@ -155,9 +149,10 @@ struct matrix_error *map_make_groups(struct map_work *work)
 {
     struct ksm_map *map = work->map;
     struct finds finds = {0};
-    map->group_count = ksm_frames_choose(&work->frames, is_merged, map->rule, FRAME_MERGED);
+    int number =
+        ksm_frames_choose(&work->frames, is_merged, map->rule, FRAME_MERGED, &map->group_count);
     map->groups = calloc(map->group_count + 1, sizeof(*map->groups));
-    int number = map->groups ? 0 : ENOMEM;
+    number = map->groups ? number : ENOMEM;
     for (size_t i = 0; i < map->list->count && !number; i++)
         number = find_merged(work, (uint32_t)i, &finds);
     if (!number)

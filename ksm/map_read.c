@@ -90,10 +90,9 @@ int map_from_lens(struct map_work *work, uint64_t *entries, size_t count)
         entries[i] = map_page(kind == FRAME_OTHER ? KSM_OTHER : KSM_PRESENT, frame);
         if (kind == FRAME_OTHER)
             continue;
-        struct ksm_frames_chunk *chunk = ksm_frames_make_chunk(&work->frames, frame);
-        if (!chunk)
+        uint8_t *known = ksm_frame_touch(&work->frames, frame);
+        if (!known)
             return ENOMEM;
-        uint8_t *known = ksm_frame_in(chunk, frame);
         *known = (uint8_t)((*known & KSM_FRAME_MET) | kind);
     }
     return 0;
@@ -230,26 +229,26 @@ static bool is_asked(uint8_t frame)
 }
 
 /* Returns 0 or an errno. */
-static int read_chunk(int fd, uint64_t number, struct ksm_frames_chunk *chunk, enum ksm_rule rule)
+static int read_chunk(int fd, uint64_t number, uint8_t *chunk, enum ksm_rule rule)
 {
     uint64_t flags[KSM_FRAMES_CHUNK];
     for (size_t i = ksm_frames_next(chunk, 0); i < KSM_FRAMES_CHUNK;
          i = ksm_frames_next(chunk, i)) {
-        if (!is_asked(chunk->frames[i])) {
+        if (!is_asked(chunk[i])) {
             i++;
             continue;
         }
         size_t last = i;
         for (size_t j = i + 1; j < KSM_FRAMES_CHUNK && j - last <= GAP;
              j = ksm_frames_next(chunk, j + 1))
-            last = is_asked(chunk->frames[j]) ? j : last;
+            last = is_asked(chunk[j]) ? j : last;
         const size_t count = last - i + 1;
         const ssize_t got = read_numbers(fd, number + i, flags, count, PROC_FRAME_NO_PAGE);
         if (got < 0)
             return (int)-got;
         for (size_t j = 0; j < count; j++)
-            if (is_asked(chunk->frames[i + j]))
-                chunk->frames[i + j] |= (uint8_t)map_kind(flags[j], rule);
+            if (is_asked(chunk[i + j]))
+                chunk[i + j] |= (uint8_t)map_kind(flags[j], rule);
         i = last + 1;
     }
     return 0;
@@ -259,11 +258,11 @@ struct matrix_error *map_read_kinds(struct map_work *work)
 {
     CLEANUP_CLOSE int fd = -1;
     RETURN_IF_ERROR(open_frames("/proc/kpageflags", &fd));
-    for (size_t i = 0; i < work->frames.chunk_count; i++) {
-        if (!work->frames.chunks[i])
+    for (uint64_t i = 0; i < work->frames.capacity >> KSM_FRAMES_SHIFT; i++) {
+        const uint64_t first = i << KSM_FRAMES_SHIFT;
+        if (!work->frames.touched[i])
             continue;
-        const int number = read_chunk(fd, (uint64_t)i << KSM_FRAMES_SHIFT, work->frames.chunks[i],
-                                      work->map->rule);
+        const int number = read_chunk(fd, first, &work->frames.table[first], work->map->rule);
         if (number)
             return error_host(number, "read /proc/kpageflags");
     }

@@ -85,9 +85,9 @@ static struct ksm_map *take(const struct world *world)
         assert_int_equal(map_enter_frames(&work, work.map->pages[i], world->pages[i]), 0);
     }
     for (unsigned i = 0; i < world->frames; i++) {
-        struct ksm_frames_chunk *chunk = ksm_frames_make_chunk(&work.frames, world->numbers[i]);
-        assert_non_null(chunk);
-        *ksm_frame_in(chunk, world->numbers[i]) |= (uint8_t)world->kinds[i];
+        uint8_t *frame = ksm_frame_touch(&work.frames, world->numbers[i]);
+        assert_non_null(frame);
+        *frame |= (uint8_t)world->kinds[i];
     }
     assert_null(map_make_groups(&work));
     for (size_t i = 0; i < work.map->group_count; i++)
@@ -306,16 +306,33 @@ static void flags_say_what_a_frame_is(void **state)
     assert_int_equal(map_kind(0, KSM_BY_FLAG), FRAME_OTHER);
 }
 
+static bool is_kind(uint8_t frame, int kind)
+{
+    return (frame & KSM_FRAME_KIND) == kind;
+}
+
 static void frames_are_numbered_in_order(void **state)
 {
+    static const uint64_t numbers[] = {3, 4, 63, 64, 4095, 4096, 70000, 1ULL << 24};
     struct ksm_frames frames = {0};
-    assert_null(ksm_frames_make_chunk(&frames, KSM_FRAME_MAX + 1));
-    struct ksm_frames_chunk *chunk = ksm_frames_make_chunk(&frames, 70000);
-    assert_non_null(chunk);
-    assert_ptr_equal(ksm_frames_make_chunk(&frames, 70001), chunk);
-    for (int i = 0; i < 300; i++)
-        ksm_frame_meet(ksm_frame_in(chunk, 70000));
-    assert_int_equal(*ksm_frame_in(chunk, 70000), KSM_FRAME_TWICE);
+    size_t count;
+    assert_null(ksm_frame_touch(&frames, KSM_FRAME_MAX + 1));
+    for (size_t i = 0; i < 8; i++)
+        for (size_t j = 0; j < 300; j++) {
+            uint8_t *frame = ksm_frame_touch(&frames, numbers[i]);
+            assert_non_null(frame);
+            ksm_frame_meet(frame);
+        }
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(frames.table[numbers[i]], KSM_FRAME_TWICE);
+    *ksm_frame_touch(&frames, 64) |= 5;   /* not of that kind */
+    *ksm_frame_touch(&frames, 5000) |= 0; /* never met */
+    assert_int_equal(ksm_frames_choose(&frames, is_kind, 0, 7, &count), 0);
+    assert_int_equal(count, 7);
+    for (size_t i = 0, number = 0; i < 8; i++)
+        if (numbers[i] != 64)
+            assert_int_equal(ksm_frame_chosen(&frames, numbers[i]), number++);
+    assert_int_equal(frames.table[70000], KSM_FRAME_TWICE | 7);
     ksm_frames_free(&frames);
 }
 
