@@ -22,7 +22,8 @@
  * Frames that nobody asked for are read along where so few lie between two that somebody did: a
  * system call costs more than their entries.
  */
-#define GAP 32
+#define GAP       32
+#define COUNT_GAP 96 /* of kpagecount, whose entries cost less */
 
 /* include/uapi/linux/kernel-page-flags.h */
 #define FRAME_FLAG_ANONYMOUS (1ULL << 12)
@@ -277,7 +278,7 @@ void map_read_outside(struct ksm_map *map)
         const uint64_t first = map->groups[i].frame;
         size_t end = i + 1;
         while (end < map->group_count && map->groups[end].frame - first < PIECE &&
-               map->groups[end].frame - map->groups[end - 1].frame <= GAP)
+               map->groups[end].frame - map->groups[end - 1].frame <= COUNT_GAP)
             end++;
         const size_t count = (size_t)(map->groups[end - 1].frame - first) + 1;
         if (read_numbers(fd, first, counts, count, 0) < 0)
