@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/common.h"
+#include "cli/control.h"
 #include "cli/exit_status.h"
 #include "cli/find_image.h"
 #include <errno.h>
@@ -226,6 +227,7 @@ static struct matrix_error *check_outputs(const struct cloud *cloud)
 
 static void clean_up(struct cloud *cloud)
 {
+    control_server_stop(cloud->control);
     matrix_core_destroy(cloud->core);
     for (unsigned i = 0; cloud->guests && i < cloud->config.guest_count; i++) {
         matrix_vm_destroy(cloud->guests[i].vm);
@@ -291,7 +293,9 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
     RETURN_IF_ERROR(create_guests(cloud, options->file));
 
     struct matrix_core_result result;
+    RETURN_IF_ERROR(cli_control_start(cloud->core, options->control, &cloud->control));
     RETURN_IF_ERROR(matrix_core_run(cloud->core, &result));
+    control_server_stop(TAKE(cloud->control));
     RETURN_IF_ERROR(report(cloud, options));
     if (file)
         RETURN_IF_ERROR(write_report(cloud, options->report_path, file));

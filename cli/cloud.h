@@ -14,6 +14,7 @@
 /* The command line. */
 struct cloud_options {
     const char *file, *report_path, *kvm_path;
+    const char *control; /* PATH, auto or none; NULL: not said */
     uint64_t duration_ns, slice_ns;
     int core;
     bool json, plain, quiet;
@@ -38,6 +39,7 @@ struct cloud {
     struct cloud_config config;
     struct matrix_kvm *kvm;
     struct matrix_core *core;
+    struct control_server *control;
     struct cloud_guest *guests;
     int host_cpu; /* negative: not pinned */
     uint64_t slice_ns;

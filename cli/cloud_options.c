@@ -4,12 +4,13 @@
 #include "base/parse.h"
 #include "cli/cloud.h"
 #include "cli/common.h"
+#include "cli/control.h"
 #include "cli/exit_status.h"
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_REPORT = 256, OPTION_JSON, OPTION_PLAIN, OPTION_KVM };
+enum { OPTION_REPORT = 256, OPTION_JSON, OPTION_PLAIN, OPTION_KVM, OPTION_CONTROL };
 
 static const struct argp_option option_table[] = {
     {"report", OPTION_REPORT, "FILE.json", 0, "write the contract report to this file", 0},
@@ -20,6 +21,7 @@ static const struct argp_option option_table[] = {
     {"core", 'c', "N|any", 0, "the host CPU to run on (default: the last one allowed)", 0},
     {"plain", OPTION_PLAIN, NULL, 0, "no live table, even on a terminal", 0},
     {"quiet", 'q', NULL, 0, "no table, no progress, no report for people", 0},
+    {"control", OPTION_CONTROL, "PATH|auto|none", 0, CLI_CONTROL_HELP, 0},
     {"kvm", OPTION_KVM, "PATH", 0, "the KVM device (default " MATRIX_KVM_PATH ")", 0},
     {0},
 };
@@ -51,6 +53,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         break;
     case OPTION_KVM:
         options->kvm_path = argument;
+        break;
+    case OPTION_CONTROL:
+        options->control = argument;
         break;
     case 'q':
         options->quiet = true;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/common.h"
+#include "cli/control.h"
 #include "cli/exit_status.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -125,6 +126,7 @@ static struct matrix_error *run(struct run_options *options, struct matrix_kvm *
 {
     struct run_result result = {0};
     struct matrix_core *core = NULL;
+    struct control_server *control = NULL;
     options->vm.output = output;
     options->vm.output_escape =
         !options->raw && isatty(options->json ? STDERR_FILENO : STDOUT_FILENO);
@@ -135,7 +137,10 @@ static struct matrix_error *run(struct run_options *options, struct matrix_kvm *
     if (!error)
         error = matrix_core_add(core, result.vm, 1);
     if (!error)
+        error = cli_control_start(core, options->control, &control);
+    if (!error)
         error = matrix_core_run(core, &result.end);
+    control_server_stop(control);
     result.core = core;
     if (!error) {
         /* The core waits for the reader; something is left if it was told not to wait longer. */

@@ -12,6 +12,7 @@ struct run_options {
     struct matrix_vm_options vm;
     struct matrix_core_options core;
     const char *kvm_path;
+    const char *control; /* PATH, auto or none; NULL: not said */
     const char *guest;   /* as given: a path or a name */
     char path[PATH_MAX]; /* of the image */
     char name[64];

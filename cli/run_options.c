@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/common.h"
+#include "cli/control.h"
 #include "cli/exit_status.h"
 #include "cli/find_image.h"
 #include "cli/run.h"
@@ -27,6 +28,7 @@ enum {
     OPTION_HIDE,
     OPTION_KVM,
     OPTION_STATISTICS,
+    OPTION_CONTROL,
 };
 
 static const struct argp_option options[] = {
@@ -56,6 +58,7 @@ static const struct argp_option options[] = {
      "do not escape control characters when standard output is a terminal", 4},
     {"hide-host-addresses", OPTION_HIDE, NULL, 0,
      "do not tell the guest where its memory is in the monitor", 5},
+    {"control", OPTION_CONTROL, "PATH|auto|none", 0, CLI_CONTROL_HELP, 5},
     {"kvm", OPTION_KVM, "PATH", 0, "the KVM device (default " MATRIX_KVM_PATH ")", 5},
     {0},
 };
@@ -134,6 +137,9 @@ static struct matrix_error *set_value(struct run_options *run, int key, const ch
         return NULL;
     case OPTION_KVM:
         run->kvm_path = argument;
+        return NULL;
+    case OPTION_CONTROL:
+        run->control = argument;
         return NULL;
     default:
         return NULL;

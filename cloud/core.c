@@ -113,6 +113,7 @@ uint64_t core_next_event(const struct matrix_core *core)
     const struct heap_node *first = heap_peek(&core->sleepers);
     if (first)
         next = earlier(next, HEAP_ENTRY(first, const struct task, sleeper)->vcpu->wake_ns);
+    next = earlier(next, core->next_watch_ns);
     return earlier(next, core->next_poll_ns);
 }
 
@@ -141,6 +142,8 @@ static void handle_events(struct matrix_core *core, uint64_t now)
     }
     if (core->next_poll_ns && now >= core->next_poll_ns)
         core_poll(core, now);
+    if (core_watch_is_due(core, now))
+        core_watch_look(core, now);
     if (core->next_tick_ns && now >= core->next_tick_ns) {
         core->next_tick_ns = after(now, core->options.tick_ns);
         core->options.tick(core, core->options.context);
@@ -238,7 +241,7 @@ static bool is_to_decide(struct matrix_core *core)
         core->left = LEFT_BY_SLICE_END;
         return true;
     }
-    if ((event && now >= event) || core->preempt.stop_signal)
+    if ((event && now >= event) || core->preempt.stop_signal || core->preempt.watch_signal)
         return true;
     /* The timer that has gone off may have been for an event that was handled meanwhile. */
     preempt_arm(&core->preempt, earlier(core->slice_end_ns, event), now);
@@ -294,7 +297,7 @@ static void run_loop(struct matrix_core *core)
             delays_add(&core->delays, now - core->slice_end_ns);
             core->slice_end_ns = 0;
         }
-        if (event && now >= event)
+        if ((event && now >= event) || core->preempt.watch_signal)
             handle_events(core, now);
         struct policy_entity *entity = core->stop ? NULL : policy_pick(core->policy);
         core->decisions++;
@@ -341,6 +344,7 @@ static struct matrix_error *begin(struct matrix_core *core)
     core->next_tick_ns = core->options.tick_ns ? after(core->begin_ns, core->options.tick_ns) : 0;
     core->guests_alive = core->guest_count;
     core->result = (struct matrix_core_result){.end = MATRIX_CORE_ALL_ENDED};
+    core_watch_begin(core);
     for (size_t i = 0; i < core->guest_count; i++)
         RETURN_IF_ERROR(guest_adopt_tasks(core, core->guests[i]));
     return NULL;
@@ -362,6 +366,7 @@ struct matrix_error *matrix_core_run(struct matrix_core *core, struct matrix_cor
         if (core->guests[i]->vm->state == MATRIX_VM_ALIVE)
             guest_end(core, core->guests[i], MATRIX_VM_STOPPED);
     core->finished_ns = clock_now_ns(CLOCK_MONOTONIC);
+    core_watch_end(core);
     preempt_end(&core->preempt);
     sched_setaffinity(0, sizeof(core->cpus_before), &core->cpus_before);
     *result = core->result;

@@ -15,6 +15,11 @@
 /* How often waiting guests are looked after while others run: what a key press may wait. */
 #define POLL_INTERVAL_NS 2000000ULL
 
+/* At most one watched descriptor is looked after in such a time, whatever its other end does. */
+#define WATCH_INTERVAL_NS 2000000ULL
+
+#define WATCHES_MAX 32
+
 struct guest;
 
 enum task_state { TASK_READY, TASK_SLEEPING, TASK_WAITING, TASK_STOPPED };
@@ -42,6 +47,14 @@ struct guest {
     uint64_t slices, preemptions, io_switches;
 };
 
+/* A descriptor of matrix_core_watch. */
+struct watch {
+    int fd;
+    short events;
+    matrix_core_watcher *function;
+    void *context;
+};
+
 struct matrix_core {
     struct matrix_core_options options;
     struct policy *policy;
@@ -62,6 +75,11 @@ struct matrix_core {
     bool stop;
     struct matrix_core_result result;
 
+    struct watch watches[WATCHES_MAX];
+    unsigned watch_count, watch_turn; /* whose turn it is if several are ready */
+    bool watches_armed;               /* ready descriptors send a signal */
+    uint64_t next_watch_ns;           /* while they do not: when to look; 0 while they do */
+
     uint64_t guests_cpu_ns, overhead_ns, idle_wall_ns, finished_ns;
     uint64_t decisions, switches;
     struct delays delays;
@@ -79,6 +97,14 @@ void core_poll(struct matrix_core *core, uint64_t now_ns);
 /* idle.c: no guest is left; waits until readers have taken what was printed without loss, the time
  * is up, or a signal asks for the end. */
 void core_drain(struct matrix_core *core);
+
+/* watch.c: the run begins, for this thread; it ends. */
+void core_watch_begin(struct matrix_core *core);
+void core_watch_end(struct matrix_core *core);
+
+/* watch.c: whether it is time to look at watched descriptors; looks, and calls for one at most. */
+bool core_watch_is_due(const struct matrix_core *core, uint64_t now_ns);
+void core_watch_look(struct matrix_core *core, uint64_t now_ns);
 
 /* task.c: the task can run again; or it cannot, for the given reason. */
 void task_make_ready(struct matrix_core *core, struct task *task);

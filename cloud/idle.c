@@ -75,7 +75,10 @@ void core_drain(struct matrix_core *core)
     while (is_draining(core) && !core->preempt.stop_signal) {
         core->next_tick_ns = 0;
         core_idle(core);
-        if (core->end_ns && clock_now_ns(CLOCK_MONOTONIC) >= core->end_ns)
+        const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+        if (core_watch_is_due(core, now))
+            core_watch_look(core, now);
+        if (core->end_ns && now >= core->end_ns)
             return;
     }
     if (core->preempt.stop_signal) {

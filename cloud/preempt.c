@@ -26,6 +26,7 @@ struct matrix_error *preempt_begin(struct preempt *preempt)
     *preempt = (struct preempt){.signal_fd = -1};
     sigemptyset(&preempt->ours);
     sigaddset(&preempt->ours, TIMER_SIGNAL);
+    sigaddset(&preempt->ours, PREEMPT_WATCH_SIGNAL);
     for (size_t i = 0; i < sizeof(stop_signals) / sizeof(stop_signals[0]); i++)
         if (!is_ignored(stop_signals[i]))
             sigaddset(&preempt->ours, stop_signals[i]);
@@ -91,6 +92,10 @@ void preempt_drain(struct preempt *preempt)
             continue;
         if (signal < 0)
             return;
+        if (signal == PREEMPT_WATCH_SIGNAL) {
+            preempt->watch_signal = true;
+            continue;
+        }
         if (signal != TIMER_SIGNAL) {
             preempt->stop_signal = signal;
             continue;

@@ -13,6 +13,9 @@
 #include <stdint.h>
 #include <time.h>
 
+/* What O_ASYNC sends. No real-time signal: however often it is sent, one at most is pending. */
+#define PREEMPT_WATCH_SIGNAL SIGIO
+
 struct preempt {
     timer_t timer;
     bool has_timer;
@@ -22,6 +25,7 @@ struct preempt {
     sigset_t inside_run; /* what stays blocked inside KVM_RUN */
     int signal_fd;       /* readable when one of ours is pending; -1 until it is needed */
     int stop_signal;     /* SIGINT, SIGTERM or SIGHUP, once one came */
+    bool watch_signal;   /* SIGIO came: a watched descriptor is ready (watch.c clears it) */
     uint64_t timer_signals;
     uint64_t stale_signals; /* of those: came when what they were set for was over */
 };

@@ -47,3 +47,12 @@ struct matrix_error *matrix_vm_translate(struct matrix_vm *vm, uint64_t gva,
 {
     return translate_on_vcpu(vm->vcpus[0], gva, translation);
 }
+
+struct matrix_error *matrix_vm_translate_vcpu(struct matrix_vm *vm, unsigned index, uint64_t gva,
+                                              struct matrix_translation *translation)
+{
+    if (index >= vm->vcpu_count)
+        return error_usage("count from 0", "virtual CPU %u of guest %s, which has %u", index,
+                           vm->name, vm->vcpu_count);
+    return translate_on_vcpu(vm->vcpus[index], gva, translation);
+}

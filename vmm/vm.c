@@ -120,6 +120,15 @@ void matrix_vm_destroy(struct matrix_vm *vm)
     free(vm);
 }
 
+bool matrix_vm_region(const struct matrix_vm *vm, size_t index, struct matrix_region *region)
+{
+    if (index >= vm->memory.slot_count)
+        return false;
+    const struct memory_slot *slot = &vm->memory.slots[index];
+    *region = (struct matrix_region){slot->gpa, (uint64_t)(uintptr_t)slot->hva, slot->bytes};
+    return true;
+}
+
 uint64_t vm_exits_total(const struct matrix_vm *vm)
 {
     uint64_t total = 0;

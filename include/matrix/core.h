@@ -4,7 +4,8 @@
  *
  * The calling thread is the core: no other thread is started, nothing is locked. A timer
  * signal (SIGRTMIN) ends a slice; it is blocked except inside KVM_RUN. SIGINT, SIGTERM and SIGHUP
- * end matrix_core_run in the same way. What they were set to is restored afterwards.
+ * end matrix_core_run in the same way, and SIGIO says that a watched descriptor is ready. What they
+ * were set to is restored afterwards.
  */
 #ifndef MATRIX_CORE_H
 #define MATRIX_CORE_H
@@ -65,6 +66,28 @@ MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_run(struct matrix_
 
 /* To be called from the tick: ends the run as if the duration were over. */
 MATRIX_API void matrix_core_stop(struct matrix_core *core);
+
+typedef void matrix_core_watcher(struct matrix_core *core, int fd, void *context);
+
+/*
+ * While the core runs, has function called when one of events (poll(2): POLLIN, POLLOUT), an error
+ * or a hangup is there on fd. For one descriptor at most in any 2 ms, in turn, so that guests keep
+ * their time whatever is at the other end, as long as function does a bounded amount of work and
+ * never blocks. Its time is the loop's own, charged to no guest.
+ *
+ * Costs nothing while nothing comes: the descriptor sends SIGIO (O_ASYNC, which the open file
+ * description keeps until it is unwatched). So it is a socket, a pipe or a terminal.
+ *
+ * To be called before matrix_core_run, or from function or the tick. The same fd again: changes what
+ * was said before. MATRIX_ERROR_HOST: too many (32).
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_watch(struct matrix_core *core,
+                                                                    int fd, short events,
+                                                                    matrix_core_watcher *function,
+                                                                    void *context);
+
+/* No more of that; to be called before fd is closed. */
+MATRIX_API void matrix_core_unwatch(struct matrix_core *core, int fd);
 
 /* What the loop itself did. Times are of the thread's CPU clock unless they say wall. */
 struct matrix_core_statistics {

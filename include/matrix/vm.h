@@ -138,6 +138,22 @@ struct matrix_translation {
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_vm_translate(struct matrix_vm *vm, uint64_t gva, struct matrix_translation *translation);
 
+/* The same by another virtual CPU; index is below the vcpus of struct matrix_vm_info. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_vm_translate_vcpu(struct matrix_vm *vm, unsigned index, uint64_t gva,
+                         struct matrix_translation *translation);
+
+/* A memory slot: guest-physical memory, and where it is in the monitor. */
+struct matrix_region {
+    uint64_t gpa;
+    uint64_t hva;
+    uint64_t bytes;
+};
+
+/* In the order of their making; false past the last one. */
+MATRIX_API bool matrix_vm_region(const struct matrix_vm *vm, size_t index,
+                                 struct matrix_region *region);
+
 /* Finds the symbol that gva lies in: its name (valid while the guest lives) and the offset from its
  * start; NULL if there is none. */
 MATRIX_API const char *matrix_vm_symbol(struct matrix_vm *vm, uint64_t gva, uint64_t *offset);

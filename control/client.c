@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Asks those who run guests; see client.h. Used by the commands that look into guests. */
+#include "control/client.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "control/directory.h"
+#include "control/reply.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Where every user's sockets may be, for root: see control_directory_path. */
+static const char *const everybodys[] = {"/run/user/*/matrix", "/tmp/matrix-[0-9]*"};
+
+static void cleanup_json(json_t **value)
+{
+    json_decref(*value);
+}
+
+#define CLEANUP_JSON __attribute__((cleanup(cleanup_json)))
+
+/* --- one request ----------------------------------------------------------------------------- */
+
+/* A connection to a socket while one request is at work. */
+struct talk {
+    int fd;
+    const char *path;
+    uint64_t deadline_ns;
+};
+
+static struct matrix_error *fail(const struct talk *talk, int number)
+{
+    return error_host(number, "ask at the control socket %s", talk->path);
+}
+
+static struct matrix_error *wait_for(const struct talk *talk, short events)
+{
+    struct pollfd fd = {.fd = talk->fd, .events = events};
+    for (;;) {
+        const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+        if (now >= talk->deadline_ns)
+            return fail(talk, ETIMEDOUT);
+        const int ready = poll(&fd, 1, (int)((talk->deadline_ns - now) / 1000000) + 1);
+        if (ready > 0)
+            return NULL;
+        if (ready < 0 && errno != EINTR)
+            return fail(talk, errno);
+    }
+}
+
+/* Who listens there must be who owns the file, and (unless pid is 0) have that pid; *pid: who. */
+static struct matrix_error *check_peer(const struct talk *talk, uid_t owner, pid_t *pid)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    if (getsockopt(talk->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return fail(talk, errno);
+    if (peer.uid != owner || peer.pid <= 0 || (*pid && peer.pid != *pid))
+        return error_host(EPERM, "ask at the control socket %s: another process listens there",
+                          talk->path);
+    *pid = peer.pid;
+    return NULL;
+}
+
+static struct matrix_error *connect_to(struct talk *talk, pid_t *pid)
+{
+    struct sockaddr_un address;
+    struct stat status;
+    char parent[PATH_MAX];
+    const char *slash = strrchr(talk->path, '/');
+    const char *name = slash ? slash + 1 : talk->path;
+    snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash + 1 - talk->path) : 1,
+             slash ? talk->path : ".");
+    CLEANUP_CLOSE int directory = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0 || fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return fail(talk, errno);
+    if (!S_ISSOCK(status.st_mode))
+        return fail(talk, ENOTSOCK);
+    if (!control_directory_address(directory, name, &address))
+        return fail(talk, ENAMETOOLONG);
+    /* Where too many wait already (EAGAIN), it is the other's turn to answer one of them. */
+    while (connect(talk->fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+        const int number = errno;
+        if (number != EAGAIN && number != EINTR)
+            return fail(talk, number);
+        if (clock_now_ns(CLOCK_MONOTONIC) >= talk->deadline_ns)
+            return fail(talk, ETIMEDOUT);
+        usleep(1000);
+    }
+    return check_peer(talk, status.st_uid, pid);
+}
+
+static struct matrix_error *send_line(const struct talk *talk, const char *line, size_t bytes)
+{
+    for (size_t done = 0; done < bytes;) {
+        const ssize_t sent = send(talk->fd, line + done, bytes - done, MSG_NOSIGNAL);
+        if (sent >= 0)
+            done += (size_t)sent;
+        else if (errno == EAGAIN)
+            RETURN_IF_ERROR(wait_for(talk, POLLOUT));
+        else if (errno != EINTR)
+            return fail(talk, errno);
+    }
+    return NULL;
+}
+
+static struct matrix_error *receive_line(const struct talk *talk, char *line, size_t *bytes)
+{
+    for (size_t done = 0; done < CONTROL_ANSWER_MAX;) {
+        RETURN_IF_ERROR(wait_for(talk, POLLIN));
+        const ssize_t got = recv(talk->fd, line + done, CONTROL_ANSWER_MAX - done, 0);
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (got <= 0)
+            return fail(talk, got < 0 ? errno : ECONNRESET);
+        const char *end = memchr(line + done, '\n', (size_t)got);
+        done += (size_t)got;
+        *bytes = end ? (size_t)(end - line) : 0;
+        if (end)
+            return NULL;
+    }
+    return fail(talk, EMSGSIZE);
+}
+
+/* Sends a request and reads its answer. pid: who must be there, or 0; out: who was. */
+static struct matrix_error *ask(const char *path, pid_t *pid, json_t *request, json_t **answer)
+{
+    CLEANUP_FREE char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
+    CLEANUP_FREE char *line = malloc(CONTROL_ANSWER_MAX);
+    size_t bytes = 0;
+    if (!text || !line)
+        return error_host(ENOMEM, "ask at the control socket %s", path);
+    CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct talk talk = {fd, path, clock_now_ns(CLOCK_MONOTONIC) + CONTROL_PATIENCE_NS};
+    if (fd < 0)
+        return fail(&talk, errno);
+    RETURN_IF_ERROR(connect_to(&talk, pid));
+    bytes = strlen(text);
+    text[bytes] = '\n'; /* in the place of the end */
+    RETURN_IF_ERROR(send_line(&talk, text, bytes + 1));
+    RETURN_IF_ERROR(receive_line(&talk, line, &bytes));
+    return error_prefix(reply_parse(line, bytes, answer), "%s", path);
+}
+
+/* --- lists ----------------------------------------------------------------------------------- */
+
+/* Appends the guests of a socket; of one that answers wrongly nothing. */
+static struct matrix_error *list_socket(const char *path, pid_t pid, struct control_vm **vms,
+                                        size_t *count)
+{
+    const size_t before = *count;
+    size_t next = 0;
+    struct matrix_error *error = NULL;
+    do {
+        const size_t from = next;
+        CLEANUP_JSON json_t *answer = NULL;
+        CLEANUP_JSON json_t *request = json_pack("{s:i, s:s, s:I}", "version", CONTROL_VERSION,
+                                                 "command", "list", "from", (json_int_t)from);
+        error = ask(path, &pid, request, &answer);
+        if (!error)
+            error = reply_list(answer, vms, count, &next);
+        if (!error && next && next <= from)
+            error = error_host(EPROTO, "list guests at %s: the list goes back", path);
+    } while (!error && next);
+    if (error)
+        *count = before;
+    for (size_t i = before; i < *count; i++) {
+        (*vms)[i].pid = pid;
+        (*vms)[i].index = (unsigned)(i - before);
+        snprintf((*vms)[i].path, PATH_MAX, "%s", path);
+    }
+    return error;
+}
+
+struct matrix_error *control_list_at(const char *path, struct control_vm **vms, size_t *count)
+{
+    CLEANUP_FREE struct control_vm *list = NULL;
+    *count = 0;
+    RETURN_IF_ERROR(list_socket(path, 0, &list, count));
+    *vms = TAKE(list);
+    return NULL;
+}
+
+static struct matrix_error *list_directory(const char *directory, struct control_vm **vms,
+                                           size_t *count, size_t *silent)
+{
+    DIR *entries = opendir(directory);
+    if (!entries) /* nobody has made it, or it is not for us */
+        return NULL;
+    struct matrix_error *error = NULL;
+    for (const struct dirent *entry; !error && (entry = readdir(entries));) {
+        char path[PATH_MAX];
+        const pid_t pid = control_directory_pid(entry->d_name);
+        if (!pid || snprintf(path, PATH_MAX, "%s/%s", directory, entry->d_name) >= PATH_MAX)
+            continue;
+        error = list_socket(path, pid, vms, count);
+        if (error && error->number != ENOMEM) {
+            /* Left behind, or gone meanwhile: nobody is there. */
+            *silent += error->number != ECONNREFUSED && error->number != ENOENT &&
+                       error->number != ECONNRESET;
+            matrix_error_free(TAKE(error));
+        }
+    }
+    closedir(entries);
+    return error;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+    const struct control_vm *first = a, *second = b;
+    if (first->pid != second->pid)
+        return first->pid < second->pid ? -1 : 1;
+    return first->index < second->index ? -1 : first->index > second->index;
+}
+
+/* Those of all users; $MATRIX_RUNTIME_DIR stands for all there is. */
+static struct matrix_error *list_everybodys(struct control_vm **vms, size_t *count, size_t *silent)
+{
+    struct matrix_error *error = NULL;
+    if (geteuid() != 0 || getenv("MATRIX_RUNTIME_DIR"))
+        return NULL;
+    for (size_t i = 0; !error && i < sizeof(everybodys) / sizeof(everybodys[0]); i++) {
+        glob_t found;
+        if (glob(everybodys[i], GLOB_NOSORT, NULL, &found) != 0)
+            continue;
+        for (size_t j = 0; !error && j < found.gl_pathc; j++)
+            error = list_directory(found.gl_pathv[j], vms, count, silent);
+        globfree(&found);
+    }
+    return error;
+}
+
+struct matrix_error *control_list(struct control_vm **vms, size_t *count, size_t *silent)
+{
+    CLEANUP_FREE struct control_vm *list = NULL;
+    char path[PATH_MAX];
+    size_t ignored = 0;
+    *count = 0;
+    RETURN_IF_ERROR(control_directory_path(path));
+    RETURN_IF_ERROR(list_directory(path, &list, count, &ignored));
+    RETURN_IF_ERROR(list_everybodys(&list, count, &ignored));
+    if (silent)
+        *silent = ignored;
+    if (*count)
+        qsort(list, *count, sizeof(*list), by_pid);
+    *vms = TAKE(list);
+    return NULL;
+}
+
+/* --- about one guest ------------------------------------------------------------------------- */
+
+struct matrix_error *control_memory(const struct control_vm *vm,
+                                    struct matrix_region regions[CONTROL_REGIONS_MAX],
+                                    size_t *count)
+{
+    CLEANUP_JSON json_t *answer = NULL;
+    CLEANUP_JSON json_t *request = json_pack("{s:i, s:s, s:s}", "version", CONTROL_VERSION,
+                                             "command", "memory", "guest", vm->name);
+    pid_t pid = vm->pid;
+    RETURN_IF_ERROR(ask(vm->path, &pid, request, &answer));
+    return error_prefix(reply_regions(answer, regions, count), "%s", vm->path);
+}
+
+static struct matrix_error *translate_some(const struct control_vm *vm, unsigned vcpu,
+                                           const uint64_t *addresses, size_t count,
+                                           struct matrix_translation *translations)
+{
+    CLEANUP_JSON json_t *answer = NULL;
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_sprintf("0x%" PRIx64, addresses[i]));
+    CLEANUP_JSON json_t *request =
+        json_pack("{s:i, s:s, s:s, s:i, s:o}", "version", CONTROL_VERSION, "command", "translate",
+                  "guest", vm->name, "vcpu", (int)vcpu, "addresses", list);
+    pid_t pid = vm->pid;
+    RETURN_IF_ERROR(ask(vm->path, &pid, request, &answer));
+    return error_prefix(reply_translations(answer, addresses, count, translations), "%s", vm->path);
+}
+
+struct matrix_error *control_translate(const struct control_vm *vm, unsigned vcpu,
+                                       const uint64_t *addresses, size_t count,
+                                       struct matrix_translation *translations)
+{
+    for (size_t done = 0; done < count;) {
+        const size_t part =
+            count - done < CONTROL_TRANSLATE_MAX ? count - done : CONTROL_TRANSLATE_MAX;
+        RETURN_IF_ERROR(translate_some(vm, vcpu, addresses + done, part, translations + done));
+        done += part;
+    }
+    return NULL;
+}

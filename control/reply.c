@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Answers of the control socket, read; see reply.h. */
+#include "control/reply.h"
+
+#include "base/error.h"
+#include "base/parse.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More than any process can run: a list without end is none. */
+#define GUESTS_MAX 65536
+
+#define PAGE_BYTES 4096ULL
+
+static struct matrix_error *bad(const char *what)
+{
+    return error_new(MATRIX_ERROR_HOST, EPROTO, "is it a Matrix of another version?",
+                     "read the answer of the control socket: %s", what);
+}
+
+struct matrix_error *reply_parse(const char *text, size_t bytes, json_t **answer)
+{
+    const char *code, *message;
+    int version;
+    json_t *object = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, NULL);
+    if (!object)
+        return bad("it is no JSON");
+    struct matrix_error *error = NULL;
+    if (json_unpack(object, "{s:i}", "version", &version) < 0 || version != CONTROL_VERSION)
+        error = bad("not the version that is known here");
+    else if (json_unpack(object, "{s:{s:s, s:s}}", "error", "code", &code, "message", &message) ==
+             0)
+        error = error_new(MATRIX_ERROR_HOST, strcmp(code, "no_such_guest") == 0 ? ENOENT : 0, NULL,
+                          "asked over the control socket: %.200s (%.40s)", message, code);
+    if (error) {
+        json_decref(object);
+        return error;
+    }
+    *answer = object;
+    return NULL;
+}
+
+static bool copy_text(char *to, size_t size, const char *text)
+{
+    return snprintf(to, size, "%s", text) < (int)size;
+}
+
+static struct matrix_error *read_vm(json_t *object, struct control_vm *vm)
+{
+    const char *name, *state;
+    json_int_t memory_bytes;
+    int vcpus;
+    if (json_unpack(object, "{s:s, s:s, s:I, s:i}", "name", &name, "state", &state, "memory_bytes",
+                    &memory_bytes, "vcpus", &vcpus) < 0 ||
+        memory_bytes < 0 || vcpus < 0 || vcpus > MATRIX_VCPUS_MAX ||
+        !copy_text(vm->name, sizeof(vm->name), name) ||
+        !copy_text(vm->state, sizeof(vm->state), state))
+        return bad("a guest that is none");
+    vm->memory_bytes = (uint64_t)memory_bytes;
+    vm->vcpus = (unsigned)vcpus;
+    return NULL;
+}
+
+struct matrix_error *reply_list(const json_t *answer, struct control_vm **vms, size_t *count,
+                                size_t *next)
+{
+    const json_t *guests = json_object_get(answer, "guests");
+    const json_t *more = json_object_get(answer, "next");
+    const size_t added = json_array_size(guests);
+    if (!json_is_array(guests) || added > CONTROL_LIST_MAX || *count + added > GUESTS_MAX ||
+        (json_is_integer(more) && added == 0))
+        return bad("a list that is none");
+    struct control_vm *grown = realloc(*vms, (*count + added + 1) * sizeof(**vms));
+    if (!grown)
+        return error_host(ENOMEM, "list guests");
+    *vms = grown;
+    for (size_t i = 0; i < added; i++) {
+        grown[*count] = (struct control_vm){0};
+        RETURN_IF_ERROR(read_vm(json_array_get(guests, i), &grown[*count]));
+        ++*count;
+    }
+    const json_int_t number = json_is_integer(more) ? json_integer_value(more) : 0;
+    if (number < 0 || number > GUESTS_MAX)
+        return bad("a list that is none");
+    *next = (size_t)number;
+    return NULL;
+}
+
+static bool read_address(const char *text, uint64_t *address)
+{
+    struct matrix_error *error = parse_u64(text, 0, UINT64_MAX, address);
+    matrix_error_free(error);
+    return !error;
+}
+
+static int by_gpa(const void *a, const void *b)
+{
+    const struct matrix_region *first = a, *second = b;
+    return first->gpa < second->gpa ? -1 : first->gpa > second->gpa;
+}
+
+/* Whole pages, which end where numbers do at the latest. */
+static bool is_region(const struct matrix_region *region)
+{
+    return region->bytes > 0 && (region->gpa | region->hva | region->bytes) % PAGE_BYTES == 0 &&
+           region->bytes <= UINT64_MAX - region->gpa && region->bytes <= UINT64_MAX - region->hva;
+}
+
+struct matrix_error *reply_regions(const json_t *answer,
+                                   struct matrix_region regions[CONTROL_REGIONS_MAX], size_t *count)
+{
+    const json_t *list = json_object_get(answer, "regions");
+    *count = json_array_size(list);
+    if (*count == 0 || *count > CONTROL_REGIONS_MAX)
+        return bad("no memory, or too many pieces");
+    for (size_t i = 0; i < *count; i++) {
+        const char *gpa, *hva;
+        json_int_t bytes;
+        if (json_unpack(json_array_get(list, i), "{s:s, s:s, s:I}", "gpa", &gpa, "hva", &hva,
+                        "bytes", &bytes) < 0 ||
+            bytes < 0 || !read_address(gpa, &regions[i].gpa) || !read_address(hva, &regions[i].hva))
+            return bad("a piece of memory that is none");
+        regions[i].bytes = (uint64_t)bytes;
+        if (!is_region(&regions[i]))
+            return bad("a piece of memory that is none");
+    }
+    qsort(regions, *count, sizeof(*regions), by_gpa);
+    for (size_t i = 1; i < *count; i++)
+        if (regions[i].gpa - regions[i - 1].gpa < regions[i - 1].bytes)
+            return bad("memory that lies over other memory");
+    return NULL;
+}
+
+static struct matrix_error *read_translation(json_t *object, uint64_t address,
+                                             struct matrix_translation *t)
+{
+    const char *gva;
+    const json_t *gpa, *hva;
+    json_int_t page_bytes;
+    int mapped, readable, writable, executable, agree;
+    *t = (struct matrix_translation){.gva = address};
+    if (json_unpack(object, "{s:s, s:b, s:o, s:o, s:I, s:b, s:b, s:b, s:b}", "gva", &gva, "mapped",
+                    &mapped, "gpa", &gpa, "hva", &hva, "page_bytes", &page_bytes, "readable",
+                    &readable, "writable", &writable, "executable", &executable, "kvm_agrees",
+                    &agree) < 0 ||
+        !read_address(gva, &t->gva) || t->gva != address)
+        return bad("a translation of something else");
+    t->mapped = mapped;
+    t->agree = agree;
+    if (!mapped)
+        return NULL;
+    if (!json_is_string(gpa) || !read_address(json_string_value(gpa), &t->gpa) ||
+        !json_is_string(hva) || !read_address(json_string_value(hva), &t->hva) ||
+        page_bytes < (json_int_t)PAGE_BYTES || page_bytes > 1 << 30 ||
+        (page_bytes & (page_bytes - 1)) || (t->gpa ^ address) % PAGE_BYTES ||
+        (t->hva ^ address) % PAGE_BYTES)
+        return bad("a translation to nowhere");
+    t->page_bytes = (uint64_t)page_bytes;
+    t->readable = readable;
+    t->writable = writable;
+    t->executable = executable;
+    return NULL;
+}
+
+struct matrix_error *reply_translations(const json_t *answer, const uint64_t *addresses,
+                                        size_t count, struct matrix_translation *translations)
+{
+    const json_t *list = json_object_get(answer, "translations");
+    if (json_array_size(list) != count)
+        return bad("not as many addresses as were asked for");
+    for (size_t i = 0; i < count; i++)
+        RETURN_IF_ERROR(read_translation(json_array_get(list, i), addresses[i], &translations[i]));
+    return NULL;
+}

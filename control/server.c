@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The control socket, served; see server.h. Each call does one thing for one client: takes it in,
+ * reads once, answers one request, or goes on writing. A client that does not read its answer is not
+ * read from; one that sends no newline is told so and left; where too many are there, the one that
+ * was silent longest makes room.
+ */
+#include "control/server.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "control/answer.h"
+#include "control/directory.h"
+#include "control/protocol.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CLIENTS_MAX 16
+
+struct client {
+    struct control_server *server;
+    int fd;
+    uint64_t heard_ns; /* when it last sent something, CLOCK_MONOTONIC */
+    bool leaves;       /* once its answer is written */
+    size_t request_bytes;
+    char *answer; /* being written; NULL: none */
+    size_t answer_done, answer_bytes;
+    char request[CONTROL_REQUEST_MAX + 1]; /* with the newline, and what follows it */
+};
+
+struct control_server {
+    struct matrix_core *core;
+    int fd;
+    bool is_bound;
+    char path[PATH_MAX];
+    struct client *clients[CLIENTS_MAX];
+    unsigned client_count;
+};
+
+static void drop(struct client *client)
+{
+    struct control_server *server = client->server;
+    for (unsigned i = 0; i < server->client_count; i++)
+        if (server->clients[i] == client)
+            server->clients[i] = server->clients[--server->client_count];
+    matrix_core_unwatch(server->core, client->fd);
+    close(client->fd);
+    free(client->answer);
+    free(client);
+}
+
+/* --- a client -------------------------------------------------------------------------------- */
+
+/* Writes what it takes at once; false: it is gone. */
+static bool write_some(struct client *client)
+{
+    const ssize_t bytes = send(client->fd, client->answer + client->answer_done,
+                               client->answer_bytes - client->answer_done, MSG_NOSIGNAL);
+    if (bytes < 0)
+        return errno == EAGAIN || errno == EINTR;
+    client->answer_done += (size_t)bytes;
+    if (client->answer_done == client->answer_bytes) {
+        free(TAKE(client->answer));
+        return !client->leaves;
+    }
+    return true;
+}
+
+static bool answer(struct client *client, char *line)
+{
+    if (!line)
+        return false;
+    client->answer = line;
+    client->answer_bytes = strlen(line);
+    client->answer_done = 0;
+    return write_some(client);
+}
+
+static bool read_some(struct client *client)
+{
+    const ssize_t bytes = recv(client->fd, client->request + client->request_bytes,
+                               sizeof(client->request) - client->request_bytes, 0);
+    if (bytes < 0)
+        return errno == EAGAIN || errno == EINTR;
+    client->request_bytes += (size_t)bytes;
+    client->heard_ns = clock_now_ns(CLOCK_MONOTONIC);
+    return bytes > 0;
+}
+
+/* Answers the first request that is there whole. */
+static bool answer_next(struct client *client)
+{
+    const char *end = memchr(client->request, '\n', client->request_bytes);
+    if (!end && client->request_bytes == sizeof(client->request)) {
+        client->leaves = true;
+        return answer(client,
+                      control_answer_error("too_long", "a request of more than 4096 bytes"));
+    }
+    if (!end)
+        return true;
+    const size_t bytes = (size_t)(end - client->request);
+    char *line = control_answer(client->server->core, client->request, bytes);
+    client->request_bytes -= bytes + 1;
+    memmove(client->request, end + 1, client->request_bytes);
+    return answer(client, line);
+}
+
+/* What is to be waited for next. With a whole request left to answer: one's turn. */
+static short events_of(const struct client *client)
+{
+    return client->answer || memchr(client->request, '\n', client->request_bytes) ? POLLOUT
+                                                                                  : POLLIN;
+}
+
+static bool watch(struct client *client);
+
+static void serve(struct matrix_core *core, int fd, void *context)
+{
+    struct client *client = context;
+    bool stays;
+    if (client->answer)
+        stays = write_some(client);
+    else if (memchr(client->request, '\n', client->request_bytes))
+        stays = answer_next(client);
+    else
+        stays = read_some(client) && answer_next(client);
+    if (!stays || !watch(client))
+        drop(client);
+}
+
+static bool watch(struct client *client)
+{
+    struct matrix_error *error =
+        matrix_core_watch(client->server->core, client->fd, events_of(client), serve, client);
+    matrix_error_free(error);
+    return !error;
+}
+
+/* --- the socket ------------------------------------------------------------------------------ */
+
+static bool is_welcome(int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+           (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static void make_room(struct control_server *server)
+{
+    struct client *oldest = server->clients[0];
+    if (server->client_count < CLIENTS_MAX)
+        return;
+    for (unsigned i = 1; i < server->client_count; i++)
+        if (server->clients[i]->heard_ns < oldest->heard_ns)
+            oldest = server->clients[i];
+    drop(oldest);
+}
+
+static void take_in(struct matrix_core *core, int listener, void *context)
+{
+    struct control_server *server = context;
+    CLEANUP_CLOSE int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 || !is_welcome(fd))
+        return;
+    struct client *client = malloc(sizeof(*client));
+    if (!client)
+        return;
+    make_room(server);
+    *client = (struct client){.server = server, .heard_ns = clock_now_ns(CLOCK_MONOTONIC)};
+    client->fd = fd;
+    fd = -1;
+    server->clients[server->client_count++] = client;
+    /* Mostly the request is there already. */
+    serve(core, client->fd, client);
+}
+
+/* Binds to name; what a process has left behind there is removed. */
+static struct matrix_error *bind_to(struct control_server *server, int directory, const char *name)
+{
+    struct sockaddr_un address;
+    if (!control_directory_address(directory, name, &address))
+        return error_host(ENAMETOOLONG, "make the control socket %s", server->path);
+    for (int tries = 0; tries < 2; tries++) {
+        server->is_bound =
+            bind(server->fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+        if (server->is_bound)
+            return NULL;
+        if (errno != EADDRINUSE || !control_directory_is_left_over(directory, name))
+            break;
+        unlinkat(directory, name, 0);
+    }
+    return error_new(MATRIX_ERROR_HOST, errno, NULL, "make the control socket %s", server->path);
+}
+
+static struct matrix_error *open_directory(struct control_server *server, const char *path,
+                                           int *directory)
+{
+    char parent[PATH_MAX];
+    if (!path) {
+        RETURN_IF_ERROR(control_directory_path(parent));
+        RETURN_IF_ERROR(control_directory_make(parent, directory));
+        control_directory_clean(*directory);
+        if (snprintf(server->path, PATH_MAX, "%s/%d.sock", parent, getpid()) < PATH_MAX)
+            return NULL;
+        return error_host(ENAMETOOLONG, "make a control socket in %s", parent);
+    }
+    if (snprintf(server->path, PATH_MAX, "%s", path) >= PATH_MAX)
+        return error_host(ENAMETOOLONG, "make the control socket %s", path);
+    memcpy(parent, server->path, PATH_MAX);
+    *directory = open(dirname(parent), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (*directory < 0)
+        return error_host(errno, "make the control socket %s", path);
+    return NULL;
+}
+
+static struct matrix_error *start(struct control_server *server, const char *path)
+{
+    CLEANUP_CLOSE int directory = -1;
+    RETURN_IF_ERROR(open_directory(server, path, &directory));
+    server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* Before it has a name: the file gets this mode, and is never there with another (unix_bind). */
+    if (server->fd < 0 || fchmod(server->fd, 0600) < 0)
+        return error_host(errno, "make the control socket %s", server->path);
+    const char *slash = strrchr(server->path, '/');
+    RETURN_IF_ERROR(bind_to(server, directory, slash ? slash + 1 : server->path));
+    if (listen(server->fd, CLIENTS_MAX) < 0)
+        return error_host(errno, "listen at the control socket %s", server->path);
+    return matrix_core_watch(server->core, server->fd, POLLIN, take_in, server);
+}
+
+struct matrix_error *control_server_start(struct matrix_core *core, const char *path,
+                                          struct control_server **result)
+{
+    struct control_server *server = calloc(1, sizeof(*server));
+    if (!server)
+        return error_host(ENOMEM, "make a control socket");
+    server->core = core;
+    server->fd = -1;
+    struct matrix_error *error = start(server, path);
+    if (error)
+        control_server_stop(server);
+    else
+        *result = server;
+    return error;
+}
+
+void control_server_stop(struct control_server *server)
+{
+    if (!server)
+        return;
+    while (server->client_count)
+        drop(server->clients[0]);
+    if (server->fd >= 0) {
+        matrix_core_unwatch(server->core, server->fd);
+        close(server->fd);
+        if (server->is_bound)
+            unlink(server->path);
+    }
+    free(server);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control socket of a process that runs guests: `matrix run` and `matrix cloud`. Everything is
+ * done in the core's own thread while it runs (matrix_core_watch): no lock, and nothing that
+ * waits. Who asks must be this user, or root; see docs/control.md.
+ */
+#ifndef CONTROL_SERVER_H
+#define CONTROL_SERVER_H
+
+#include <matrix/core.h>
+
+struct control_server;
+
+/*
+ * Makes the socket, to be served while core runs. path: where; NULL: PID.sock in the runtime
+ * directory. The core outlives the server.
+ */
+struct matrix_error *control_server_start(struct matrix_core *core, const char *path,
+                                          struct control_server **server) MATRIX_MUST_CHECK;
+
+/* Removes the socket, and hangs up on everybody. NULL is allowed. */
+void control_server_stop(struct control_server *server);
+
+#endif
