@@ -192,8 +192,8 @@ struct matrix_error *control_list_at(const char *path, struct control_vm **vms, 
     return NULL;
 }
 
-static struct matrix_error *list_directory(const char *directory, struct control_vm **vms,
-                                           size_t *count, size_t *silent)
+static struct matrix_error *list_directory(const char *directory, pid_t only,
+                                           struct control_vm **vms, size_t *count, size_t *silent)
 {
     DIR *entries = opendir(directory);
     if (!entries) /* nobody has made it, or it is not for us */
@@ -202,7 +202,8 @@ static struct matrix_error *list_directory(const char *directory, struct control
     for (const struct dirent *entry; !error && (entry = readdir(entries));) {
         char path[PATH_MAX];
         const pid_t pid = control_directory_pid(entry->d_name);
-        if (!pid || snprintf(path, PATH_MAX, "%s/%s", directory, entry->d_name) >= PATH_MAX)
+        if (!pid || (only && pid != only) ||
+            snprintf(path, PATH_MAX, "%s/%s", directory, entry->d_name) >= PATH_MAX)
             continue;
         error = list_socket(path, pid, vms, count);
         if (error && error->number != ENOMEM) {
@@ -225,7 +226,8 @@ static int by_pid(const void *a, const void *b)
 }
 
 /* Those of all users; $MATRIX_RUNTIME_DIR stands for all there is. */
-static struct matrix_error *list_everybodys(struct control_vm **vms, size_t *count, size_t *silent)
+static struct matrix_error *list_everybodys(pid_t only, struct control_vm **vms, size_t *count,
+                                            size_t *silent)
 {
     struct matrix_error *error = NULL;
     if (geteuid() != 0 || getenv("MATRIX_RUNTIME_DIR"))
@@ -235,21 +237,21 @@ static struct matrix_error *list_everybodys(struct control_vm **vms, size_t *cou
         if (glob(everybodys[i], GLOB_NOSORT, NULL, &found) != 0)
             continue;
         for (size_t j = 0; !error && j < found.gl_pathc; j++)
-            error = list_directory(found.gl_pathv[j], vms, count, silent);
+            error = list_directory(found.gl_pathv[j], only, vms, count, silent);
         globfree(&found);
     }
     return error;
 }
 
-struct matrix_error *control_list(struct control_vm **vms, size_t *count, size_t *silent)
+struct matrix_error *control_list(pid_t pid, struct control_vm **vms, size_t *count, size_t *silent)
 {
     CLEANUP_FREE struct control_vm *list = NULL;
     char path[PATH_MAX];
     size_t ignored = 0;
     *count = 0;
     RETURN_IF_ERROR(control_directory_path(path));
-    RETURN_IF_ERROR(list_directory(path, &list, count, &ignored));
-    RETURN_IF_ERROR(list_everybodys(&list, count, &ignored));
+    RETURN_IF_ERROR(list_directory(path, pid, &list, count, &ignored));
+    RETURN_IF_ERROR(list_everybodys(pid, &list, count, &ignored));
     if (silent)
         *silent = ignored;
     if (*count)

@@ -20,7 +20,7 @@ struct control_vm {
     char state[16];
     uint64_t memory_bytes;
     unsigned vcpus;
-    unsigned index; /* among those of its process */
+    unsigned index;      /* among those of its process */
     char path[PATH_MAX]; /* of the socket */
 };
 
@@ -28,10 +28,11 @@ struct control_vm {
  * The guests of every socket in the runtime directory; for root, of every user's. Sockets at which
  * nobody answers are left out. To be freed with free().
  *
+ * pid: only those that this process runs; 0: all.
  * silent: out, how many of them are there, but did not answer (stopped, or not of our kind); NULL
  * is allowed.
  */
-struct matrix_error *control_list(struct control_vm **vms, size_t *count,
+struct matrix_error *control_list(pid_t pid, struct control_vm **vms, size_t *count,
                                   size_t *silent) MATRIX_MUST_CHECK;
 
 /* The guests of one socket. */

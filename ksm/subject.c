@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/parse.h"
+#include "ksm/guests.h"
 #include "ksm/mappings.h"
 #include "ksm/qemu.h"
 #include <errno.h>
@@ -95,21 +96,39 @@ static struct matrix_error *find_process(const struct matrix_lens_task *task,
     return append(list, &subject);
 }
 
-struct matrix_error *ksm_subject_find(const char *text, struct ksm_subject_list *list)
+static struct matrix_error *look_at(pid_t pid, struct matrix_lens_task *task)
 {
     struct matrix_lens *lens;
-    struct matrix_lens_task task;
-    uint64_t number;
-    struct matrix_error *error = parse_u64(text, 1, INT32_MAX, &number);
-    if (error) {
-        matrix_error_free(error);
-        return error_usage("give the number of a process, as ps(1) shows it",
-                           "%s is not the number of a process", text);
-    }
     RETURN_IF_ERROR(matrix_lens_open(MATRIX_LENS_PROC, &lens));
-    error = matrix_lens_process(lens, (pid_t)number, &task);
+    struct matrix_error *error = matrix_lens_process(lens, pid, task);
     matrix_lens_close(lens);
-    return error ? error : find_process(&task, list);
+    return error;
+}
+
+static struct matrix_error *append_guest(const struct control_vm *vm, struct ksm_subject_list *list)
+{
+    struct ksm_subject subject;
+    struct matrix_lens_task task;
+    RETURN_IF_ERROR(look_at(vm->pid, &task));
+    RETURN_IF_ERROR(ksm_guest_subject(vm, &subject));
+    subject.start_time_ns = task.start_time_ns;
+    return append(list, &subject);
+}
+
+struct matrix_error *ksm_subject_find(const char *text, struct ksm_subject_list *list)
+{
+    struct matrix_lens_task task;
+    struct ksm_guests guests = {0};
+    uint64_t number = 0;
+    struct matrix_error *error = parse_u64(text, 1, INT32_MAX, &number);
+    matrix_error_free(error);
+    if (number)
+        RETURN_IF_ERROR(look_at((pid_t)number, &task));
+    error = number ? ksm_guests_of(task.pid, &guests) : ksm_guests_named(text, &guests);
+    for (size_t i = 0; !error && i < guests.count; i++)
+        error = append_guest(&guests.vms[i], list);
+    free(guests.vms);
+    return error || guests.count ? error : find_process(&task, list);
 }
 
 /* What ends meanwhile, or is another user's, is left out. */
@@ -118,11 +137,33 @@ static bool is_passed_over(const struct matrix_error *error)
     return error->number == ESRCH || error->number == ENXIO || error->number == EPERM;
 }
 
+static struct matrix_error *find_guests(const struct ksm_guests *guests,
+                                        struct ksm_subject_list *list)
+{
+    for (size_t i = 0; i < guests->count; i++) {
+        struct matrix_error *error = append_guest(&guests->vms[i], list);
+        if (error && error->number == ENOMEM)
+            return error;
+        matrix_error_free(error); /* it has ended meanwhile */
+    }
+    return NULL;
+}
+
+static bool is_monitor(pid_t pid, const struct ksm_guests *guests)
+{
+    for (size_t i = 0; i < guests->count; i++)
+        if (guests->vms[i].pid == pid)
+            return true;
+    return false;
+}
+
 static struct matrix_error *find_mergeable(const struct matrix_task_list *tasks,
+                                           const struct ksm_guests *guests,
                                            struct ksm_subject_list *list)
 {
     for (size_t i = 0; i < tasks->count; i++) {
         if (tasks->tasks[i].kernel_thread || tasks->tasks[i].pid == getpid() ||
+            is_monitor(tasks->tasks[i].pid, guests) ||
             !ksm_mappings_any_mergeable(tasks->tasks[i].pid))
             continue;
         struct matrix_error *error = find_process(&tasks->tasks[i], list);
@@ -136,12 +177,18 @@ static struct matrix_error *find_mergeable(const struct matrix_task_list *tasks,
 struct matrix_error *ksm_subject_find_all(struct ksm_subject_list *list)
 {
     struct matrix_lens *lens;
-    struct matrix_task_list tasks;
+    struct matrix_task_list tasks = {0};
+    struct ksm_guests guests = {0};
     RETURN_IF_ERROR(matrix_lens_open(MATRIX_LENS_PROC, &lens));
     struct matrix_error *error = matrix_lens_processes(lens, &tasks);
     matrix_lens_close(lens);
-    RETURN_IF_ERROR(error);
-    error = find_mergeable(&tasks, list);
+    if (!error)
+        error = ksm_guests_all(&guests);
+    if (!error)
+        error = find_guests(&guests, list);
+    if (!error)
+        error = find_mergeable(&tasks, &guests, list);
     matrix_task_list_free(&tasks);
+    free(guests.vms);
     return error;
 }

@@ -35,7 +35,9 @@ struct ksm_subject_list {
 };
 
 /*
- * Appends what text names: a pid, or the name of a running guest.
+ * Appends what text names: a pid, or a running guest by NAME, PID:NAME or the path of its control
+ * socket. A pid (or socket) of a `matrix cloud` gives a subject for each of its guests. The regions of
+ * a guest of Matrix are its memory slots, the system area included.
  *
  * Of a QEMU process (x86, machine pc or q35) the guest's memory is inferred, from its command line
  * (-m, -machine) and its mappings; see ksm/qemu.h. Where that is not possible, and of any other

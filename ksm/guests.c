@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Guests of `matrix run` and `matrix cloud`; see guests.h. */
+#include "ksm/guests.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/parse.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct matrix_error *ksm_guests_all(struct ksm_guests *guests)
+{
+    return control_list(0, &guests->vms, &guests->count, NULL);
+}
+
+struct matrix_error *ksm_guests_of(pid_t pid, struct ksm_guests *guests)
+{
+    return control_list(pid, &guests->vms, &guests->count, NULL);
+}
+
+/* Splits PID:NAME; a NAME alone has pid 0. */
+static const char *split(const char *text, pid_t *pid)
+{
+    uint64_t number = 0;
+    const char *colon = strchr(text, ':');
+    CLEANUP_FREE char *digits = colon ? strndup(text, (size_t)(colon - text)) : NULL;
+    struct matrix_error *error = digits ? parse_u64(digits, 1, INT32_MAX, &number) : NULL;
+    matrix_error_free(error);
+    *pid = (pid_t)number;
+    return number ? colon + 1 : text;
+}
+
+static struct matrix_error *no_guest(const char *text, size_t silent)
+{
+    return error_new(MATRIX_ERROR_USAGE, 0,
+                     silent ? "some who run guests do not answer: are they stopped (Ctrl-Z)?"
+                            : "give the name of a guest that runs, its PID:NAME, or a pid; other "
+                              "users' guests are for root",
+                     "no guest that runs is called %s", text);
+}
+
+struct matrix_error *ksm_guests_named(const char *text, struct ksm_guests *guests)
+{
+    size_t silent = 0, found = 0;
+    pid_t pid;
+    if (strchr(text, '/'))
+        return control_list_at(text, &guests->vms, &guests->count);
+    const char *name = split(text, &pid);
+    RETURN_IF_ERROR(control_list(pid, &guests->vms, &guests->count, &silent));
+    for (size_t i = 0; i < guests->count; i++)
+        if (strcmp(guests->vms[i].name, name) == 0)
+            guests->vms[found++] = guests->vms[i];
+    guests->count = found;
+    if (found == 1)
+        return NULL;
+    if (found == 0)
+        return no_guest(text, silent);
+    return error_usage("write PID:NAME", "%zu guests are called %s: one of process %d, one of %d",
+                       found, name, guests->vms[0].pid, guests->vms[1].pid);
+}
+
+struct matrix_error *ksm_guest_subject(const struct control_vm *vm, struct ksm_subject *subject)
+{
+    struct matrix_region regions[CONTROL_REGIONS_MAX];
+    size_t count;
+    RETURN_IF_ERROR(control_memory(vm, regions, &count));
+    *subject = (struct ksm_subject){.pid = vm->pid, .kind = KSM_MATRIX_GUEST};
+    snprintf(subject->name, sizeof(subject->name), "%s", vm->name);
+    subject->regions = calloc(count, sizeof(*subject->regions));
+    if (!subject->regions)
+        return error_host(ENOMEM, "keep where the memory of guest %s is", vm->name);
+    for (size_t i = 0; i < count; i++)
+        subject->regions[i] = (struct ksm_region){regions[i].gpa, regions[i].hva, regions[i].bytes};
+    subject->region_count = count;
+    return NULL;
+}
