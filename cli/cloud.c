@@ -70,6 +70,7 @@ static struct matrix_error *create_guest(struct cloud *cloud, unsigned index, co
     struct matrix_vm_options options = {
         .name = config->name,
         .memory_bytes = config->memory_bytes,
+        .memory_flags = config->mergeable ? MATRIX_MEMORY_MERGEABLE : 0,
         .argv = config->argv,
         .input_fd = -1,
         .output = guest->output ? guest->output : cloud->output,

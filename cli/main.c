@@ -22,6 +22,7 @@ static const struct {
     {"cloud", "run the guests of a file, by contract", NULL},
     {"proc", "look into any process: its memory, its children", NULL},
     {"ksm", "watch, draw and map what kernel same-page merging does", NULL},
+    {"translate", "follow a guest's address to physical memory, and say who shares it", NULL},
     {"modules", "load, unload and list the kernel modules", NULL},
     {"doctor", "say what this host can and cannot do, and how to mend it", NULL},
     {"lab", "run a command in a throwaway machine", NULL},
@@ -35,7 +36,7 @@ static int print_help(FILE *file)
           "A small cloud on one machine: KVM guests that share a core by contract.\n\n",
           file);
     for (size_t i = 0; i < SUBCOMMANDS; i++)
-        fprintf(file, "  %-8s %s\n", subcommands[i].name, subcommands[i].summary);
+        fprintf(file, "  %-9s %s\n", subcommands[i].name, subcommands[i].summary);
     fputs("\n`matrix COMMAND --help` tells its options; the manual is matrix(1).\n", file);
     return file == stdout ? EXIT_SUCCESS : EXIT_BAD_USAGE;
 }

@@ -6,6 +6,7 @@
 #include "base/table.h"
 #include "cli/common.h"
 #include "cli/json.h"
+#include "cli/page_flags.h"
 #include "cli/proc.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -17,23 +18,6 @@
 #define RANGE_MAX ((uint64_t)1 << 40)
 
 #define OFFSET (MATRIX_PAGE_BYTES - 1)
-
-/* What an entry can say, in the order in which it is printed. Names are those of --json. */
-static const struct {
-    uint64_t bit;
-    const char *name;
-} page_flags[] = {
-    {MATRIX_PAGE_MAPPED, "mapped"},       {MATRIX_PAGE_PRESENT, "present"},
-    {MATRIX_PAGE_SWAPPED, "swapped"},     {MATRIX_PAGE_MOVING, "moving"},
-    {MATRIX_PAGE_NO_ACCESS, "no_access"}, {MATRIX_PAGE_WRITABLE, "writable"},
-    {MATRIX_PAGE_DIRTY, "dirty"},         {MATRIX_PAGE_FILE, "file"},
-    {MATRIX_PAGE_SHMEM, "shmem"},         {MATRIX_PAGE_ANONYMOUS, "anonymous"},
-    {MATRIX_PAGE_ZERO, "zero"},           {MATRIX_PAGE_KSM, "ksm"},
-    {MATRIX_PAGE_DEVICE, "device"},       {MATRIX_PAGE_COMPOUND, "compound"},
-    {MATRIX_PAGE_HUGETLB, "hugetlb"},
-};
-
-#define PAGE_FLAGS (sizeof(page_flags) / sizeof(page_flags[0]))
 
 /* Pages that follow one another, in virtual and in physical memory, and are alike. */
 struct run {
@@ -65,33 +49,25 @@ static bool has_address(const struct run *run)
 
 static void run_to_table(struct table *table, const struct run *run)
 {
-    char piece[FORMAT_BYTES], flags[256] = "not mapped";
+    char piece[FORMAT_BYTES], flags[PAGE_FLAGS_BYTES];
     const uint64_t bytes = matrix_page_piece_bytes(run->entry);
-    size_t length = 0;
-    for (size_t i = 0; i < PAGE_FLAGS; i++)
-        if (run->entry & page_flags[i].bit)
-            length += (size_t)snprintf(flags + length, sizeof(flags) - length, "%s%s",
-                                       length ? " " : "", page_flags[i].name);
     table_cell(table, "0x%012" PRIx64, run->virtual_address);
     table_cell(table, has_address(run) ? "0x%09" PRIx64 : "-", physical(run));
     table_cell(table, "%" PRIu64, run->pages);
     table_cell(table, "%s", bytes ? format_size(piece, bytes) : "-");
-    table_cell(table, "%s", flags);
+    table_cell(table, "%s", page_flags_text(flags, run->entry));
 }
 
 static void run_to_json(json_t *pages, const struct run *run)
 {
-    json_t *flags = json_array();
-    for (size_t i = 0; i < PAGE_FLAGS; i++)
-        if (run->entry & page_flags[i].bit)
-            json_array_append_new(flags, json_string(page_flags[i].name));
     const uint64_t piece = matrix_page_piece_bytes(run->entry);
     json_array_append_new(
         pages, json_pack("{s:o, s:o, s:I, s:o, s:o}", "virtual_address",
                          cli_json_address(run->virtual_address), "physical_address",
                          has_address(run) ? cli_json_address(physical(run)) : json_null(), "pages",
                          (json_int_t)run->pages, "mapped_piece_bytes",
-                         piece ? json_integer((json_int_t)piece) : json_null(), "flags", flags));
+                         piece ? json_integer((json_int_t)piece) : json_null(), "flags",
+                         page_flags_json(run->entry)));
 }
 
 static void flush_run(struct sink *sink)

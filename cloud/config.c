@@ -20,7 +20,7 @@
 /* --- the file as it is written: all values are text ------------------------------------------ */
 
 struct guest_text {
-    char *name, *image, *memory, *weight, *output;
+    char *name, *image, *memory, *weight, *output, *mergeable;
     char **args;
     unsigned args_count;
 };
@@ -44,6 +44,7 @@ static const cyaml_schema_field_t guest_fields[] = {
     TEXT_FIELD(memory, CYAML_FLAG_OPTIONAL, struct guest_text),
     TEXT_FIELD(weight, CYAML_FLAG_OPTIONAL, struct guest_text),
     TEXT_FIELD(output, CYAML_FLAG_OPTIONAL, struct guest_text),
+    TEXT_FIELD(mergeable, CYAML_FLAG_OPTIONAL, struct guest_text),
     CYAML_FIELD_SEQUENCE("args", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct guest_text, args,
                          &argument_schema, 0, 256),
     CYAML_FIELD_END,
@@ -131,6 +132,13 @@ static struct matrix_error *check_name(const struct document *document, unsigned
     return NULL;
 }
 
+static struct matrix_error *read_bool(const char *text, bool *value)
+{
+    *value = strcmp(text, "yes") == 0;
+    return *value || strcmp(text, "no") == 0 ? NULL
+                                             : error_usage("write yes or no", "\"%s\"", text);
+}
+
 static struct matrix_error *read_guest(const struct document *document, unsigned index,
                                        struct config_guest *guest)
 {
@@ -150,6 +158,8 @@ static struct matrix_error *read_guest(const struct document *document, unsigned
         return error_usage("give it 2M or more", "memory: %s is too small", text->memory);
     if (guest->memory_bytes % 4096)
         return error_usage("use a multiple of 4K", "memory: %s is not whole pages", text->memory);
+    if (text->mergeable)
+        RETURN_IF_ERROR(error_prefix(read_bool(text->mergeable, &guest->mergeable), "mergeable"));
     if (text->weight) {
         uint64_t weight = 0;
         RETURN_IF_ERROR(

@@ -7,6 +7,7 @@
 #define CLOUD_CONFIG_H
 
 #include <matrix/error.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,7 @@ struct config_guest {
     const char *output;    /* a file; NULL: the cloud's own standard output */
     uint64_t memory_bytes; /* 0: the default */
     unsigned weight;
+    bool mergeable; /* its memory is offered to KSM */
 };
 
 struct cloud_config {
