@@ -15,8 +15,11 @@
 /* How often waiting guests are looked after while others run: what a key press may wait. */
 #define POLL_INTERVAL_NS 2000000ULL
 
-/* At most one watched descriptor is looked after in such a time, whatever its other end does. */
-#define WATCH_INTERVAL_NS 2000000ULL
+/* At most one watched descriptor is looked after in such a time, whatever its other end does; and that
+ * takes a tenth of the time at most, unless it takes very long. */
+#define WATCH_INTERVAL_NS         2000000ULL
+#define WATCH_INTERVAL_LONGEST_NS 100000000ULL
+#define WATCH_PAUSE_PER_WORK      9
 
 #define WATCHES_MAX 32
 

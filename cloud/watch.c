@@ -107,6 +107,15 @@ static struct watch *next_ready(struct matrix_core *core)
     return NULL;
 }
 
+/* When to look again, after what began then. */
+static uint64_t next_look(uint64_t began_ns)
+{
+    const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+    uint64_t pause = (now - began_ns) * WATCH_PAUSE_PER_WORK;
+    pause = pause > WATCH_INTERVAL_NS ? pause : WATCH_INTERVAL_NS;
+    return now + (pause < WATCH_INTERVAL_LONGEST_NS ? pause : WATCH_INTERVAL_LONGEST_NS);
+}
+
 void core_watch_look(struct matrix_core *core, uint64_t now_ns)
 {
     core->preempt.watch_signal = false;
@@ -123,6 +132,7 @@ void core_watch_look(struct matrix_core *core, uint64_t now_ns)
     if (!ready)
         return;
     arm(core, false);
-    core->next_watch_ns = now_ns + WATCH_INTERVAL_NS;
+    core->next_watch_ns = now_ns + WATCH_INTERVAL_NS; /* for what is watched meanwhile */
     ready->function(core, ready->fd, ready->context);
+    core->next_watch_ns = next_look(now_ns);
 }

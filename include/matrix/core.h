@@ -71,9 +71,9 @@ typedef void matrix_core_watcher(struct matrix_core *core, int fd, void *context
 
 /*
  * While the core runs, has function called when one of events (poll(2): POLLIN, POLLOUT), an error
- * or a hangup is there on fd. For one descriptor at most in any 2 ms, in turn, so that guests keep
- * their time whatever is at the other end, as long as function does a bounded amount of work and
- * never blocks. Its time is the loop's own, charged to no guest.
+ * or a hangup is there on fd. For one descriptor at most in any 2 ms, in turn, and for a tenth of the
+ * time, so that guests keep theirs whatever is at the other end, as long as function never blocks. Its
+ * time is the loop's own, charged to no guest.
  *
  * Costs nothing while nothing comes: the descriptor sends SIGIO (O_ASYNC, which the open file
  * description keeps until it is unwatched). So it is a socket, a pipe or a terminal.

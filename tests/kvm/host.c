@@ -3,6 +3,7 @@
 #include "tests/kvm/host.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,4 +174,25 @@ struct matrix_core_statistics test_core_statistics(const struct matrix_core *cor
     struct matrix_core_statistics statistics;
     matrix_core_statistics(core, &statistics);
     return statistics;
+}
+
+double test_share_tolerance(const struct matrix_core *core, double total_ns, uint64_t slice_ns)
+{
+    const uint64_t overrun_ns = test_core_statistics(core).delay_worst_ns;
+    const double time = (double)(slice_ns + 4 * MILLISECOND_NS + overrun_ns) / total_ns;
+    return time > 0.001 ? time : 0.001;
+}
+
+void assert_share(const struct matrix_core *core, size_t index, double promised)
+{
+    const struct matrix_core_guest guest = test_core_guest(core, index);
+    const double total = (double)guest.contended_total_ns;
+    const double tolerance = test_share_tolerance(core, total, MATRIX_SLICE_DEFAULT_NS);
+
+    print_message("# guest %zu: promised %.5f, given %.5f, tolerance %.5f\n", index, guest.promised,
+                  guest.given, tolerance);
+    assert_true(total > 0);
+    assert_true(fabs(guest.promised - promised) < tolerance);
+    assert_true(fabs(guest.given - promised) < tolerance);
+    assert_true(guest.contended_cpu_ns + guest.alone_cpu_ns == guest.cpu_ns);
 }

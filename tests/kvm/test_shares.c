@@ -41,33 +41,6 @@ static struct pair pairs[] = {
     {"only I/O, never exits", chatter, spin, 2 * SECOND_NS, false},
 };
 
-/*
- * 0.1 percentage points of 5 seconds. In runs that are shorter the same time counts for more: the
- * policy's promise is one of time, a slice and what a slice was overrun by. The worst overrun is
- * measured: in the lab the host may take the processor away, and to the machine inside that is CPU
- * time of whoever was on.
- */
-static double tolerance_of(const struct matrix_core *core, double total_ns, uint64_t slice_ns)
-{
-    const uint64_t overrun_ns = test_core_statistics(core).delay_worst_ns;
-    const double time = (double)(slice_ns + 4 * MILLISECOND_NS + overrun_ns) / total_ns;
-    return time > 0.001 ? time : 0.001;
-}
-
-static void assert_share(const struct matrix_core *core, size_t index, double promised)
-{
-    const struct matrix_core_guest guest = test_core_guest(core, index);
-    const double total = (double)guest.contended_total_ns;
-    const double tolerance = tolerance_of(core, total, MATRIX_SLICE_DEFAULT_NS);
-
-    print_message("# guest %zu: promised %.5f, given %.5f, tolerance %.5f\n", index, guest.promised,
-                  guest.given, tolerance);
-    assert_true(total > 0);
-    assert_true(fabs(guest.promised - promised) < tolerance);
-    assert_true(fabs(guest.given - promised) < tolerance);
-    assert_true(guest.contended_cpu_ns + guest.alone_cpu_ns == guest.cpu_ns);
-}
-
 /* Everything that was charged is somebody's, and nothing is charged twice. */
 static void assert_sums(const struct matrix_core *core, size_t count)
 {
@@ -161,7 +134,7 @@ static void other_slices(void **state)
         test_core_run(core);
         const struct matrix_core_guest guest = test_core_guest(core, 0);
         assert_true(fabs(guest.given - 0.7) <
-                    tolerance_of(core, (double)guest.contended_total_ns, slices[i]));
+                    test_share_tolerance(core, (double)guest.contended_total_ns, slices[i]));
         matrix_core_destroy(core);
         test_guest_destroy(&guests[0]);
         test_guest_destroy(&guests[1]);
