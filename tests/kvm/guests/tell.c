@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Puts a word of its own, made of its address and its name, into places of its memory, prints where
-// they are and what is there ("PLACE ADDRESS WORD"), then "ready", and stays as it is. With the
-// argument "busy" it computes instead of sleeping.
+// they are and what is there ("PLACE ADDRESS WORD"), then "ready", and stays as it is.
 #include <matrix/guest/sdk.h>
 
 static uint64_t variable;
@@ -32,9 +31,6 @@ int main(int argc, char **argv, char **envp)
     tell("last", (uint64_t *)last);
     matrix_printf("ready\n");
     for (;;)
-        if (argc < 2)
-            matrix_sleep(1000000000);
-        else
-            matrix_work_add(1);
+        matrix_sleep(1000000000);
     return 0;
 }
