@@ -133,7 +133,7 @@ static int by_number(const void *a, const void *b)
 
 static struct matrix_error *find_sharers(struct translation *translation)
 {
-    CLEANUP_FREE uint64_t *frames = calloc(translation->count, sizeof(*frames));
+    CLEANUP_FREE uint64_t *frames = calloc(translation->count + 1, sizeof(*frames));
     size_t count = 0;
     if (!frames)
         return error_host(ENOMEM, "look for merged pages");

@@ -45,16 +45,19 @@ struct matrix_error *control_directory_make(const char *path, int *directory)
         return error_new(MATRIX_ERROR_HOST, errno, "name another: MATRIX_RUNTIME_DIR",
                          "make the runtime directory %s", path);
     /* Not by a link: in /tmp anybody could have put one. */
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &status) < 0)
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
         return error_new(MATRIX_ERROR_HOST, errno, "name another: MATRIX_RUNTIME_DIR",
                          "open the runtime directory %s", path);
-    if (status.st_uid != geteuid() || status.st_mode & (S_IWGRP | S_IWOTH))
+    const bool is_ours = fstat(fd, &status) == 0 && status.st_uid == geteuid() &&
+                         !(status.st_mode & (S_IWGRP | S_IWOTH));
+    if (!is_ours) {
+        close(fd);
         return error_new(MATRIX_ERROR_HOST, 0, "name another: MATRIX_RUNTIME_DIR",
                          "the runtime directory %s is another user's, or others may write to it",
                          path);
+    }
     *directory = fd;
-    fd = -1;
     return NULL;
 }
 

@@ -169,16 +169,17 @@ static void make_room(struct control_server *server)
 static void take_in(struct matrix_core *core, int listener, void *context)
 {
     struct control_server *server = context;
-    CLEANUP_CLOSE int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 || !is_welcome(fd))
+    const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
         return;
-    struct client *client = malloc(sizeof(*client));
-    if (!client)
+    struct client *client = is_welcome(fd) ? malloc(sizeof(*client)) : NULL;
+    if (!client) {
+        close(fd);
         return;
+    }
     make_room(server);
-    *client = (struct client){.server = server, .heard_ns = clock_now_ns(CLOCK_MONOTONIC)};
-    client->fd = fd;
-    fd = -1;
+    *client =
+        (struct client){.server = server, .fd = fd, .heard_ns = clock_now_ns(CLOCK_MONOTONIC)};
     server->clients[server->client_count++] = client;
     /* Mostly the request is there already. */
     serve(core, client->fd, client);
@@ -239,18 +240,18 @@ static struct matrix_error *start(struct control_server *server, const char *pat
 }
 
 struct matrix_error *control_server_start(struct matrix_core *core, const char *path,
-                                          struct control_server **result)
+                                          struct control_server **server)
 {
-    struct control_server *server = calloc(1, sizeof(*server));
-    if (!server)
+    struct control_server *started = calloc(1, sizeof(*started));
+    if (!started)
         return error_host(ENOMEM, "make a control socket");
-    server->core = core;
-    server->fd = -1;
-    struct matrix_error *error = start(server, path);
+    started->core = core;
+    started->fd = -1;
+    struct matrix_error *error = start(started, path);
     if (error)
-        control_server_stop(server);
+        control_server_stop(started);
     else
-        *result = server;
+        *server = started;
     return error;
 }
 

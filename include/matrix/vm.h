@@ -121,14 +121,14 @@ MATRIX_API const struct matrix_report *matrix_vm_report(const struct matrix_vm *
 /* One guest-virtual address, followed to the monitor's memory. */
 struct matrix_translation {
     uint64_t gva;
-    bool mapped;
     uint64_t gpa;
     uint64_t hva;
-    uint64_t page_bytes;                 /* size of the guest's page: 4 KiB, 2 MiB or 1 GiB */
+    uint64_t page_bytes; /* size of the guest's page: 4 KiB, 2 MiB or 1 GiB */
+    uint64_t kvm_gpa;    /* what KVM_TRANSLATE alone said, and kvm_mapped */
+    bool mapped;
     bool readable, writable, executable; /* by the program (CPL 3) */
-    bool agree;      /* KVM_TRANSLATE and the walk of the page tables say the same */
-    bool kvm_mapped; /* what KVM_TRANSLATE alone said */
-    uint64_t kvm_gpa;
+    bool agree; /* KVM_TRANSLATE and the walk of the page tables say the same */
+    bool kvm_mapped;
 };
 
 /*

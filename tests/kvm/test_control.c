@@ -150,9 +150,10 @@ static void expect(int fd, const char *part)
 {
     static char line[CONTROL_ANSWER_MAX];
     CLIENT_CHECK(read_line(fd, line, sizeof(line)));
-    if (!strstr(line, part))
-        fprintf(stderr, "# wanted %s, got: %s\n", part, line);
-    CLIENT_CHECK(strstr(line, part));
+    const bool is_there = strstr(line, part);
+    if (!is_there)
+        fprintf(stderr, "# got: %s\n", line);
+    CLIENT_CHECK(is_there);
 }
 
 static void ask(int fd, const char *request, const char *part)

@@ -114,6 +114,7 @@ attempt env MATRIX_RUNTIME_DIR="$scratch/nobody" "$scratch/matrix-translate" own
 check "root sees everybody's" has_status 0
 
 # --- merged pages ------------------------------------------------------------------------------
+mkdir -p /run/lock
 exec 9>/run/lock/matrix-ksm
 flock 9
 trap 'echo 0 >$ksm/run; kill "${pids[@]}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
