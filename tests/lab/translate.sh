@@ -136,6 +136,9 @@ check "all are at that frame, and the kernel counts no other" kernel merged "$sc
 check "--alone looks for nobody" json "result['addresses'][0]['merged_with'] is None and result['addresses'][0]['frame_mappings'] == 3"
 "$matrix" translate --json neo "0x$(awk '$1 == "odd" { print $2 }' "$scratch/neo.places")" >"$scratch/out"
 check "a page with a word of its own is merged with nobody" json "result['addresses'][0]['merged_with'] == []"
+attempt "$matrix" ksm map --json neo morpheus trinity
+check "matrix ksm map takes guests by name" has_status 0
+check "and has each of them" json "all(name in json.dumps(result) for name in ('neo', 'morpheus', 'trinity'))"
 echo 2 >$ksm/run
 "$matrix" translate --json neo 0x400000 >"$scratch/out"
 check "unmerged: with nobody any more" json "result['addresses'][0]['merged_with'] == []"
