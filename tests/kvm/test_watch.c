@@ -116,13 +116,13 @@ static void called_for_what_came_before(void **state)
 static void a_flood_is_served_slowly(void **state)
 {
     struct scene scene = scene_create();
-    const uint64_t start = clock_now_ns(CLOCK_MONOTONIC);
     const pid_t writer = start_writer(&scene, UINT32_MAX, 0);
     struct matrix_core *core = run_and_watch(&scene, "spin", NULL, SECOND_NS, writer);
-    const uint64_t most = (clock_now_ns(CLOCK_MONOTONIC) - start) / (2 * MILLISECOND_NS) + 2;
-    print_message("# %u calls of %llu that may be, %.1f ms apart at least\n", scene.calls,
-                  (unsigned long long)most, (double)scene.shortest_ns / MILLISECOND_NS);
-    assert_in_range(scene.calls, 2, most);
+    print_message("# %u calls, %.1f ms apart at least\n", scene.calls,
+                  (double)scene.shortest_ns / MILLISECOND_NS);
+    assert_true(scene.calls > 1);
+    /* No matter of speed: nobody is called sooner, and anybody may be later. */
+    assert_true(scene.shortest_ns >= 2 * MILLISECOND_NS);
     matrix_core_destroy(core);
     scene_close(&scene);
 }
