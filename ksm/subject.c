@@ -117,7 +117,7 @@ static struct matrix_error *append_guest(const struct control_vm *vm, struct ksm
 
 struct matrix_error *ksm_subject_find(const char *text, struct ksm_subject_list *list)
 {
-    struct matrix_lens_task task;
+    struct matrix_lens_task task = {0};
     struct ksm_guests guests = {0};
     uint64_t number = 0;
     struct matrix_error *error = parse_u64(text, 1, INT32_MAX, &number);

@@ -258,8 +258,9 @@ static void send_padded(int fd, size_t bytes)
 {
     char line[CONTROL_REQUEST_MAX + 8];
     const size_t used = strlen(LIST_REQUEST) - 1;
-    memcpy(line, LIST_REQUEST, used);
-    memset(line + used, ' ', bytes - used);
+    memset(line, ' ', bytes);
+    for (size_t i = 0; i < used; i++)
+        line[i] = LIST_REQUEST[i];
     line[bytes] = '\n';
     CLIENT_CHECK(send(fd, line, bytes + 1, MSG_NOSIGNAL) == (ssize_t)bytes + 1);
 }
@@ -379,7 +380,8 @@ static void flood_connections(uint64_t until_ns)
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-        connect(fd, (struct sockaddr *)&address, sizeof(address));
+        if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+            usleep(100); /* too many wait already */
         close(fd);
     }
     _exit(0);
