@@ -8,8 +8,8 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/parse.h"
+#include "base/yaml.h"
 #include <ctype.h>
-#include <cyaml/cyaml.h>
 #include <errno.h>
 #include <matrix/core.h>
 #include <string.h>
@@ -35,8 +35,7 @@ static const cyaml_schema_value_t argument_schema = {
     CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, CYAML_UNLIMITED),
 };
 
-#define TEXT_FIELD(key, flags, structure) \
-    CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER | (flags), structure, key, 0, CYAML_UNLIMITED)
+#define TEXT_FIELD(key, flags, structure) YAML_TEXT(#key, flags, structure, key)
 
 static const cyaml_schema_field_t guest_fields[] = {
     TEXT_FIELD(name, CYAML_FLAG_DEFAULT, struct guest_text),
@@ -66,52 +65,6 @@ static const cyaml_schema_field_t document_fields[] = {
 static const cyaml_schema_value_t document_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct document, document_fields),
 };
-
-/* What libcyaml says when it refuses a file: the reason first, then where, innermost first. */
-struct complaint {
-    char text[512];
-    size_t length;
-};
-
-static void keep_complaint(cyaml_log_t level, void *context, const char *format, va_list arguments)
-{
-    struct complaint *complaint = context;
-    char line[256];
-    if (level < CYAML_LOG_ERROR)
-        return;
-    vsnprintf(line, sizeof(line), format, arguments);
-    char *text = line + (strncmp(line, "Load: ", 6) == 0 ? 6 : 0);
-    text += strspn(text, " ");
-    text[strcspn(text, "\n")] = '\0';
-    if (strncmp(text, "Backtrace", 9) == 0)
-        return;
-    int added =
-        snprintf(complaint->text + complaint->length, sizeof(complaint->text) - complaint->length,
-                 "%s%s", complaint->length ? ", " : "", text);
-    complaint->length += (size_t)added;
-    if (complaint->length >= sizeof(complaint->text))
-        complaint->length = sizeof(complaint->text) - 1;
-}
-
-static const cyaml_config_t *cyaml_settings(struct complaint *complaint, cyaml_config_t *settings)
-{
-    *settings = (cyaml_config_t){
-        .log_fn = keep_complaint,
-        .log_ctx = complaint,
-        .mem_fn = cyaml_mem,
-        .log_level = CYAML_LOG_ERROR,
-        /* Aliases can make a short file huge. */
-        .flags = CYAML_CFG_NO_ALIAS,
-    };
-    return settings;
-}
-
-static void document_free(struct document *document)
-{
-    struct complaint complaint = {.length = 0};
-    cyaml_config_t settings;
-    cyaml_free(cyaml_settings(&complaint, &settings), &document_schema, document, 0);
-}
 
 /* --- values -------------------------------------------------------------------------------- */
 
@@ -217,22 +170,14 @@ static struct matrix_error *read_document(const struct document *document,
 struct matrix_error *config_parse(const char *text, size_t bytes, const char *name,
                                   struct cloud_config *config)
 {
-    struct complaint complaint = {.length = 0};
-    cyaml_config_t settings;
-    struct document *document = NULL;
     *config = (struct cloud_config){0};
-    cyaml_err_t failure =
-        cyaml_load_data((const uint8_t *)text, bytes, cyaml_settings(&complaint, &settings),
-                        &document_schema, (cyaml_data_t **)&document, NULL);
-    if (failure != CYAML_OK)
-        return error_usage("docs/cloud.md lists the keys; examples/matrix.yaml is a whole file",
-                           "%s: %s%s%s", name, cyaml_strerror(failure),
-                           complaint.length ? ": " : "", complaint.text);
+    RETURN_IF_ERROR(document_load(
+        text, bytes, name, &document_schema,
+        "docs/cloud.md lists the keys; examples/matrix.yaml is a whole file", &config->document));
     /* An empty file is no error to libcyaml, and no document either. */
-    if (!document)
+    if (!config->document)
         return error_usage("examples/matrix.yaml is a whole file", "%s: no guests", name);
-    config->document = document;
-    struct matrix_error *error = error_prefix(read_document(document, config), "%s", name);
+    struct matrix_error *error = error_prefix(read_document(config->document, config), "%s", name);
     if (error)
         config_free(config);
     return error;
@@ -240,18 +185,10 @@ struct matrix_error *config_parse(const char *text, size_t bytes, const char *na
 
 struct matrix_error *config_read(const char *path, struct cloud_config *config)
 {
+    CLEANUP_FREE char *text = NULL;
+    size_t bytes;
     *config = (struct cloud_config){0};
-    CLEANUP_FILE FILE *file = fopen(path, "re");
-    if (!file)
-        return error_new(MATRIX_ERROR_USAGE, errno, NULL, "read %s", path);
-    CLEANUP_FREE char *text = malloc(CONFIG_BYTES_MAX + 1);
-    if (!text)
-        return error_host(ENOMEM, "read %s", path);
-    size_t bytes = fread(text, 1, CONFIG_BYTES_MAX + 1, file);
-    if (ferror(file))
-        return error_new(MATRIX_ERROR_USAGE, errno, NULL, "read %s", path);
-    if (bytes > CONFIG_BYTES_MAX)
-        return error_usage(NULL, "%s is larger than %u bytes", path, CONFIG_BYTES_MAX);
+    RETURN_IF_ERROR(document_read_file(path, &text, &bytes));
     return config_parse(text, bytes, path, config);
 }
 
@@ -260,7 +197,6 @@ void config_free(struct cloud_config *config)
     for (unsigned i = 0; i < config->guest_count; i++)
         free(config->guests[i].argv);
     free(config->guests);
-    if (config->document)
-        document_free(config->document);
+    document_free(&document_schema, config->document);
     *config = (struct cloud_config){0};
 }

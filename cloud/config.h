@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_BYTES_MAX  (1U << 20)
 #define CONFIG_GUESTS_MAX 1024
 #define CONFIG_CORE_ANY   (-1)
 #define CONFIG_CORE_UNSET (-2)

@@ -5,6 +5,7 @@
  */
 #include "cloud/config.h"
 
+#include "base/yaml.h"
 #include "tests/fuzz/fuzz.h"
 #include <matrix/core.h>
 
@@ -20,7 +21,7 @@ static void check_guest(const struct cloud_config *config, unsigned index)
     FUZZ_CHECK(guest->argv[0] && strcmp(guest->argv[0], guest->image) == 0, "argv[0] of guest %u",
                index);
     for (unsigned i = 0; guest->argv[i]; i++)
-        FUZZ_CHECK(strlen(guest->argv[i]) < CONFIG_BYTES_MAX, "argument %u", i);
+        FUZZ_CHECK(strlen(guest->argv[i]) < YAML_BYTES_MAX, "argument %u", i);
     for (unsigned other = 0; other < index; other++)
         FUZZ_CHECK(strcmp(config->guests[other].name, guest->name) != 0, "%s twice", guest->name);
 }
