@@ -32,6 +32,7 @@ static const struct doctor_check checks[] = {
     {.name = "locked memory", .run = doctor_check_locked_memory},
     {.name = "huge pages", .run = doctor_check_huge_pages},
     {.name = "page merging (KSM)", .run = doctor_check_ksm},
+    {.name = "KSM knobs", .run_each = doctor_check_knobs},
     {.name = "timers", .run = doctor_check_timers},
     {.name = "lab", .run = doctor_check_lab},
     {.name = "kernel modules", .run = doctor_check_modules},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * matrix-doctor: what this host can and cannot do for guests. A check fills a line: what was
- * found, and what would help. Checks only look; they change nothing on the host.
+ * found, and what would help. Checks only look; they change nothing on the host, but for what a killed
+ * experiment has left.
  */
 #ifndef CLI_DOCTOR_H
 #define CLI_DOCTOR_H
@@ -61,6 +62,8 @@ void doctor_check_memory(const struct doctor_host *host, struct doctor_line *lin
 void doctor_check_locked_memory(const struct doctor_host *host, struct doctor_line *line);
 void doctor_check_huge_pages(const struct doctor_host *host, struct doctor_line *line);
 void doctor_check_ksm(const struct doctor_host *host, struct doctor_line *line);
+/* A line only where a killed experiment has left something: the one check that mends. */
+bool doctor_check_knobs(const struct doctor_host *host, unsigned index, struct doctor_line *line);
 void doctor_check_timers(const struct doctor_host *host, struct doctor_line *line);
 void doctor_check_lab(const struct doctor_host *host, struct doctor_line *line);
 void doctor_check_modules(const struct doctor_host *host, struct doctor_line *line);

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "cli/doctor.h"
+#include "ksm/lease.h"
 #include <inttypes.h>
 #include <matrix/vm.h>
 #include <stdio.h>
@@ -99,6 +100,21 @@ void doctor_check_ksm(const struct doctor_host *host, struct doctor_line *line)
                  run);
     if (state != 1)
         doctor_remedy(line, "to merge pages: as root, echo 1 > " KSM_PATH);
+}
+
+bool doctor_check_knobs(const struct doctor_host *host, unsigned index, struct doctor_line *line)
+{
+    bool mended;
+    if (index > 0)
+        return false;
+    CLEANUP_ERROR struct matrix_error *error = ksm_lease_mend(ksm_places(), &mended);
+    if (error) {
+        doctor_found(line, DOCTOR_WARNING, "%s", error->message);
+        doctor_remedy(line, "%s", error->remedy ? error->remedy : "as root, matrix doctor");
+    } else if (mended) {
+        doctor_found(line, DOCTOR_OK, "an experiment was killed; the knobs are put back");
+    }
+    return error || mended;
 }
 
 void doctor_check_timers(const struct doctor_host *host, struct doctor_line *line)

@@ -9,6 +9,7 @@
 #include "cli/common.h"
 #include "cli/exit_status.h"
 #include "cli/ksm_record.h"
+#include "ksm/lease.h"
 #include <argp.h>
 #include <locale.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ static const struct {
     {"top", "Shows what KSM does, live", ksm_top_main},
     {"plot", "Draws recordings, as pictures or in the terminal", ksm_plot_main},
     {"map", "Which page of which guest or process is merged with which others", ksm_map_main},
+    {"experiment", "Runs an experiment from a file, and reports on it", ksm_experiment_main},
     {0},
 };
 
@@ -39,6 +41,17 @@ static int show_help(FILE *to, int status)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fputs("\n'" PROGRAM " COMMAND --help' tells more.\n", to);
     return status;
+}
+
+/* What an experiment that was killed has left: whoever comes next puts it right. */
+static void mend(void)
+{
+    bool mended;
+    struct matrix_error *error = ksm_lease_mend(ksm_places(), &mended);
+    if (error)
+        cli_fail(PROGRAM, error);
+    else if (mended)
+        fputs(PROGRAM ": an experiment was killed; the knobs of KSM are put back\n", stderr);
 }
 
 int main(int argc, char **argv)
@@ -56,6 +69,7 @@ int main(int argc, char **argv)
             continue;
         snprintf(name, sizeof(name), PROGRAM " %s", commands[i].name);
         argv[1] = name;
+        mend();
         return commands[i].run(argc - 1, argv + 1);
     }
     return cli_fail(PROGRAM,

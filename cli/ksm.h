@@ -7,5 +7,6 @@
 typedef int ksm_command(int argc, char **argv);
 
 ksm_command ksm_map_main;
+ksm_command ksm_experiment_main;
 
 #endif

@@ -1,0 +1,214 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `matrix ksm experiment` on the real KSM, with plain processes for VMs: exact numbers, and knobs that
+# are put back after success, a wrong number, a failure, SIGINT, and a kill that nothing can catch.
+# Usage: ksm_experiment.sh BUILD-DIRECTORY
+. "$(dirname "$0")/tap.sh"
+knobs=/sys/kernel/mm/ksm
+mergeable=$build/examples/mergeable
+out=$scratch/results
+
+# Bad files and arguments need neither KSM nor root.
+fails() { # STATUS COMPLAINT NAME ARGUMENT...
+    local wanted=$1 complaint=$2 name=$3 outcome=0
+    shift 3
+    attempt timeout 60 "$matrix" ksm experiment --quiet "$@"
+    { has_status "$wanted" && complains "$complaint"; } || outcome=1
+    result "$outcome" "$name: $complaint"
+}
+printf 'steps:\n  - mark: a\n' >"$scratch/good.yaml"
+printf 'steps:\n  - stop: neo\n' >"$scratch/bad.yaml"
+attempt "$matrix" ksm experiment --check "$scratch/good.yaml"
+check "--check: a good file" prints "1 steps, no fault found"
+fails 122 "steps[0]: stop: no VM called neo" "--check" --check "$scratch/bad.yaml"
+fails 122 "name a FILE" "no file"
+fails 122 "No such file" "a file that is not there" "$scratch/none.yaml"
+fails 122 "name the --out directory" "--report" --report "$scratch"
+mkdir "$scratch/full" && touch "$scratch/full/a"
+attempt "$matrix" ksm experiment --help
+check "--help" has_status 0
+
+if [ ! -w $knobs/run ]; then
+    skip "experiments" "needs root, and a kernel with KSM"
+    finish
+    exit 0
+fi
+if command -v setpriv >/dev/null && [ "$(id -u)" -eq 0 ]; then
+    chmod 755 "$scratch"
+    cp "$build/matrix-ksm" "$scratch/matrix-ksm"
+    attempt setpriv --bounding-set=-all --inh-caps=-all --clear-groups --regid 65534 --reuid 65534 \
+        "$scratch/matrix-ksm" experiment --out "$scratch/no" "$scratch/good.yaml"
+    check "without root: 125" has_status 125
+    check "and what helps: root, or --lab" complains "or with --lab"
+fi
+fails 122 "not an empty directory" "--out" --out "$scratch/full" "$scratch/good.yaml"
+
+# The experiments take the lock themselves; another run of these tests, or a person's experiment,
+# may have it, and changes knobs while it has. So each attempt looks at them with the lock held.
+values() {
+    for name in run pages_to_scan sleep_millisecs max_page_sharing use_zero_pages advisor_mode smart_scan; do
+        [ ! -e $knobs/$name ] || echo "$name $(cat $knobs/$name)"
+    done
+}
+lock=/run/lock/matrix-ksm
+before=$(flock "$lock" bash -c "$(declare -f values); knobs=$knobs; values")
+settled() { [ "$(flock "$lock" bash -c "$(declare -f values); knobs=$knobs; values")" = "$before" ]; }
+
+# Begins an experiment in the background when the lock is free: ARGUMENT...
+begin() {
+    rm -rf "$out"
+    until
+        "$matrix" ksm experiment --out "$out" "$@" >"$scratch/later.out" 2>"$scratch/later.err" </dev/null &
+        pid=$!
+        # It has them when it records.
+        until [ -e "$out/recording.sqlite" ] || ! kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+        ! grep -qE 'has them|holds /run' "$scratch/later.err"
+    do wait "$pid" || true; rm -rf "$out"; sleep 1; done
+}
+end() {
+    status=0
+    wait "$pid" || status=$?
+    cp "$scratch/later.out" "$scratch/out"
+    cp "$scratch/later.err" "$scratch/err"
+}
+says() { # waits until it has said something
+    for _ in $(seq 600); do
+        grep -qF -e "$1" "$scratch/later.err" && return 0
+        kill -0 "$pid" 2>/dev/null || return 1
+        sleep 0.05
+    done
+    return 1
+}
+write() { # STEPS
+    cat >"$scratch/file.yaml" <<YAML
+name: "<script>alert('1')</script>"
+knobs: {run: 1, pages_to_scan: 4321, sleep_millisecs: 7}
+record: {interval: 100ms, curve: vms}
+steps:
+$1
+YAML
+}
+two="  - start: {name: one, command: [$mergeable, '8', '2']}
+  - wait: {says: ready, name: one}
+  - start: {name: two, command: [$mergeable, '8', '2']}
+  - wait: {says: ready, name: two}"
+
+# --- success: 8 MiB are equal, 2048 pages, and no other page is ----------------------------------
+write "$two
+  - wait: {flat: 2s, slope: 0, scans: 5, ceiling: 2min}
+  - expect: {what: merging_pages, of: one, exactly: 2048}
+  - expect: {what: merged_pages, of: two, exactly: 2048}
+  - expect: {what: shared_pages, of: one, with: two, exactly: 2048}
+  - expect: {what: frames, exactly: 2048}
+  - expect: {what: mappings, exactly: 4096}
+  - tell: {name: two, text: write 48}
+  - wait: {says: wrote 48, name: two}
+  - expect: {what: shared_pages, of: two, with: one, exactly: 2000}
+  - run: {command: [sh, -c, echo worked]}
+  - set: {pages_to_scan: 1234}
+  - stop: one"
+begin "$scratch/file.yaml"
+says "step 5"
+check "meanwhile the knobs are those of the file" [ "$(cat $knobs/pages_to_scan)" = 4321 ]
+# Who else wants them is told whose they are.
+attempt "$matrix" ksm experiment --out "$scratch/second" "$scratch/good.yaml"
+check "a second experiment: 125" has_status 125
+check "and is told who has the knobs" complains "process $pid (matrix-ksm) has them"
+end
+check "known pages give known numbers" has_status 0
+check "all six numbers are right" [ "$(grep -c '^right: ' "$scratch/out")" -eq 6 ]
+check "the knobs are as before" settled
+check "no VM is left" bash -c "! pgrep -f '^$mergeable'"
+check "the workload's output is kept" grep -q worked "$out/run.log"
+cp "$out/results.json" "$scratch/out"
+check "results: all steps" json "result['steps_done'] == result['steps'] == 16 and result['knobs_restored']"
+check "results: a phase, merged and flat" json \
+    "result['phases'][0]['pages_after'] == 4096 and result['phases'][0]['to_flat_ns'] > 0"
+check "results: the map has both" json \
+    "[vm['shared_pages'] for vm in result['map']['vms']] == [2000, 2000] and result['map']['shared_pages'][0][1] == 2000"
+check "results: knobs before and during" json \
+    "result['knobs']['during']['pages_to_scan'] == '4321' and result['knobs']['before'] == result['knobs']['after']"
+attempt "$matrix" ksm export "$out/recording.sqlite"
+check "the recording opens" has_status 0
+check "the report has no script of anybody's" bash -c "! grep -qi '<script' '$out/report.html'"
+check "but its name, escaped" grep -qF "&lt;script&gt;" "$out/report.html"
+check "and every part" bash -c "for part in merged expected time map done host knobs file; do
+    grep -q \"<h2>.*\$part\" '$out/report.html' || exit 1; done"
+rm "$out/report.html"
+attempt "$matrix" ksm experiment --report "$out"
+check "--report writes it anew" [ -s "$out/report.html" ]
+for broken in '[]' '{"version": 2}' '{"version": 1, "phases": 7, "map": [], "events": {"a": 1}}' \
+    '{"version": 1, "phases": [1, {"label": 3}], "checks": [null], "map": {"vms": [1], "shared_pages": 3}}' '{'; do
+    echo "$broken" >"$out/results.json"
+    attempt "$matrix" ksm experiment --report "$out"
+    check "results that make no sense ($broken): no crash" [ "$status" -lt 128 ]
+done
+
+# --- a number that is wrong ---------------------------------------------------------------------
+write "$two
+  - expect: {what: merging_pages, of: one, exactly: 4000000}
+  - expect: {what: merging_pages, of: one, at_least: 0}"
+begin --json --quiet "$scratch/file.yaml"
+end
+check "a wrong number: 1" has_status 1
+check "all numbers are looked at" json "[check['passed'] for check in result['checks']] == [False, True]"
+check "the knobs are as before" settled
+
+# --- failures -----------------------------------------------------------------------------------
+write "  - start: {name: one, command: [/nowhere/at/all]}"
+begin "$scratch/file.yaml"
+end
+check "a VM that does not start: 125" has_status 125
+check "and why" complains "start /nowhere/at/all: No such file"
+check "the knobs are as before" settled
+write "  - start: {name: one, command: [sh, -c, exit 3]}
+  - wait: {for: 1min}"
+begin "$scratch/file.yaml"
+end
+check "a VM that fails: 125" has_status 125
+check "and how" complains "VM one: it exited with status 3"
+write "$two
+  - run: {command: [\"false\"]}"
+begin "$scratch/file.yaml"
+end
+check "a workload that fails: 125" has_status 125
+check "the knobs are as before" settled
+write "$two
+  - set: {max_page_sharing: 2}
+  - wait: {for: 100ms}"
+begin "$scratch/file.yaml"
+end
+check "the knob that needs all unmerged is put back, too" settled
+
+# --- signals ------------------------------------------------------------------------------------
+write "$two
+  - wait: {for: 10min}"
+for signal in INT TERM; do
+    begin "$scratch/file.yaml"
+    says "step 5"
+    kill -"$signal" "$pid"
+    end
+    check "SIG$signal: 128 + its number" has_status $((128 + $(kill -l $signal)))
+    check "the knobs are as before" settled
+    check "no VM is left" bash -c "! pgrep -f '^$mergeable'"
+done
+begin "$scratch/file.yaml"
+says "step 5"
+kill -KILL "$pid"
+end
+for _ in $(seq 100); do pgrep -f "^$mergeable" >/dev/null || break; sleep 0.05; done
+check "SIGKILL: its VMs die with it" bash -c "! pgrep -f '^$mergeable'"
+check "the knobs are not put back: nobody could" [ "$(cat $knobs/pages_to_scan)" = 4321 ]
+attempt "$matrix" ksm experiment --check "$scratch/good.yaml"
+check "the next command of \`matrix ksm\` does, and says so" complains "the knobs of KSM are put back"
+check "the knobs are as before" settled
+attempt "$matrix" ksm experiment --check "$scratch/good.yaml"
+check "once" is_silent
+begin "$scratch/file.yaml"
+says "step 5"
+kill -KILL "$pid"
+end
+attempt "$matrix" doctor
+check "so does \`matrix doctor\`" prints "the knobs are put back"
+check "the knobs are as before" settled
+finish
