@@ -174,7 +174,7 @@ static struct matrix_error *check_tables(sqlite3 *database, const char *path)
 
 static struct matrix_error *check(sqlite3 *database, const char *path)
 {
-    int64_t application, version;
+    int64_t application = 0, version = 0;
     RETURN_IF_ERROR(ask_number(database, "PRAGMA application_id", &application));
     if (application != DATABASE_APPLICATION_ID)
         return error_usage(REMEDY_RECORD, "%s is an SQLite file, but no recording of KSM", path);

@@ -48,6 +48,14 @@ static ssize_t find(const struct ksm_host *host, const char *name)
     return -1;
 }
 
+/* From a descriptor that would be closed at the end of its scope. */
+static int hand_out(int *fd)
+{
+    const int taken = *fd;
+    *fd = -1;
+    return taken;
+}
+
 static struct matrix_error *add_file(struct ksm_host *host, int directory, const char *name)
 {
     struct stat status;
@@ -67,8 +75,7 @@ static struct matrix_error *add_file(struct ksm_host *host, int directory, const
     }
     struct file *file = &host->files[host->count++];
     snprintf(file->name, sizeof(file->name), "%s", name);
-    file->fd = fd;
-    fd = -1;
+    file->fd = hand_out(&fd);
     return NULL;
 }
 

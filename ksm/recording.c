@@ -132,9 +132,10 @@ static bool grow(void *place, size_t count, size_t *capacity, size_t size)
     memcpy(&array, place, sizeof(array));
     if (count == *capacity) {
         const size_t wanted = *capacity ? 2 * *capacity : 16;
-        array = reallocarray(array, wanted, size);
-        if (!array)
+        void *larger = reallocarray(array, wanted, size);
+        if (!larger)
             return false;
+        array = larger;
         memcpy(place, &array, sizeof(array));
         *capacity = wanted;
     }

@@ -28,8 +28,8 @@ enum statement {
 };
 
 static const char *const statements[STATEMENTS] = {
-    [INSERT_SUBJECT] = "INSERT INTO subject (session, scope, name, pid, start_time_ns) "
-                       "VALUES (?, ?, ?, ?, ?)",
+    [INSERT_SUBJECT] =
+        "INSERT INTO subject (session, scope, name, pid, start_time_ns) VALUES (?, ?, ?, ?, ?)",
     [END_SUBJECT] = "UPDATE subject SET ended_ns = ? WHERE id = ?",
     [INSERT_SERIES] = "INSERT INTO series (subject, counter, unit, computed) VALUES (?, ?, ?, ?)",
     [INSERT_SAMPLE] =

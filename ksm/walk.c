@@ -121,6 +121,7 @@ static struct matrix_error *walk_all(struct walk *walk, ksm_step_function *visit
         last = id;
         RETURN_IF_ERROR(read_step(walk, &step));
         RETURN_IF_ERROR(apply_changes(walk, id));
+        /* cppcheck-suppress returnDanglingLifetime; an error is no step */
         RETURN_IF_ERROR(visit(&step, context));
     }
     if (code != SQLITE_DONE)
@@ -196,6 +197,7 @@ struct matrix_error *ksm_recording_read(const struct ksm_recording *recording, c
 {
     struct reader reader = {recording, wanted, count, points};
     memset(points, 0, count * sizeof(*points));
+    /* cppcheck-suppress returnDanglingLifetime; an error is no reader */
     return ksm_recording_walk(recording, add_points, &reader);
 }
 
