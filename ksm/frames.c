@@ -48,7 +48,7 @@ bool ksm_frames_make_room(struct ksm_frames *frames, uint64_t number)
     if (!table || table == MAP_FAILED)
         return false;
     frames->table = table;
-    uint8_t *touched = realloc(frames->touched, capacity >> KSM_FRAMES_SHIFT);
+    uint8_t *touched = realloc(frames->touched, (size_t)(capacity >> KSM_FRAMES_SHIFT) + 1);
     if (!touched) {
         /* The table is as long as capacity says. */
         frames->table = mremap(table, whole(capacity), whole(frames->capacity), 0);
