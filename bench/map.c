@@ -5,24 +5,21 @@
  * merge_map_rate: pages per second of one process of 2 GiB, over the same of those three.
  * CPU time of the thread, which all of it is: ksmd and others may have work of their own.
  *
- * Needs root and KSM; it takes the lock of /sys/kernel/mm/ksm, and puts all back.
+ * Needs root and KSM; the knobs are put back.
  */
 #include "bench/bench.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "bench/mergeable.h"
+#include "ksm/lease.h"
 #include "ksm/map.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define ROUNDS    21
@@ -32,130 +29,16 @@
 #define EQUAL     (PAGES / 4) /* of each process: the same in all three */
 #define CHUNK     16384       /* entries of one read */
 #define GAP       32          /* frames that are read along */
-#define WAIT_S    300
-
-#define LOCK "/run/lock/matrix-ksm"
-#define KSM  "/sys/kernel/mm/ksm/"
-
-/* --- KSM ---------------------------------------------------------------------------------------- */
-
-static const struct {
-    const char *name, *value;
-} settings[] = {
-    {"pages_to_scan", "20000"},
-    {"sleep_millisecs", "1"},
-    {"run", "1"},
-};
-
-#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
-
-static struct matrix_error *read_text(const char *path, char *text, size_t size)
+/* Every fourth page is the same in all processes. */
+static uint64_t content(unsigned process, size_t page)
 {
-    CLEANUP_FILE FILE *file = fopen(path, "re");
-    if (!file || !fgets(text, (int)size, file))
-        return error_host(errno, "read %s", path);
-    return NULL;
+    return page % 4 == 0 ? page + 1 : ((uint64_t)process + 1) << 32 | (page + 1);
 }
 
-static struct matrix_error *write_text(const char *path, const char *text)
+static struct matrix_error *merge(const struct ksm_subject *subjects)
 {
-    CLEANUP_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-        return error_host(errno, "write to %s", path);
-    return NULL;
-}
-
-static struct matrix_error *merging_pages(pid_t pid, unsigned long *pages)
-{
-    char path[64], text[32];
-    snprintf(path, sizeof(path), "/proc/%d/ksm_merging_pages", pid);
-    RETURN_IF_ERROR(read_text(path, text, sizeof(text)));
-    *pages = strtoul(text, NULL, 10);
-    return NULL;
-}
-
-static struct matrix_error *wait_merged(const pid_t *pids)
-{
-    for (unsigned waited = 0; waited < WAIT_S * 10; waited++) {
-        unsigned merged = 0;
-        for (unsigned i = 0; i < PROCESSES; i++) {
-            unsigned long pages;
-            RETURN_IF_ERROR(merging_pages(pids[i], &pages));
-            merged += pages >= EQUAL;
-        }
-        if (merged == PROCESSES)
-            return NULL;
-        usleep(100000);
-    }
-    return error_host(ETIMEDOUT, "wait for KSM to merge %zu pages in each of %d processes", EQUAL,
-                      PROCESSES);
-}
-
-/* Merges, and puts the settings back whatever happens. */
-static struct matrix_error *merge(const pid_t *pids)
-{
-    char before[SETTINGS][32] = {{0}}, path[64];
-    struct matrix_error *error = NULL;
-    size_t set = 0;
-    for (; set < SETTINGS && !error; set++) {
-        snprintf(path, sizeof(path), KSM "%s", settings[set].name);
-        error = read_text(path, before[set], sizeof(before[set]));
-        if (!error)
-            error = write_text(path, settings[set].value);
-    }
-    if (!error)
-        error = wait_merged(pids);
-    while (set-- > 0) {
-        snprintf(path, sizeof(path), KSM "%s", settings[set].name);
-        matrix_error_free(before[set][0] ? write_text(path, before[set]) : NULL);
-    }
-    return error;
-}
-
-/* --- processes ---------------------------------------------------------------------------------- */
-
-static void fill(uint64_t *memory, unsigned number)
-{
-    for (size_t page = 0; page < PAGES; page++) {
-        uint64_t *words = memory + page * (MATRIX_PAGE_BYTES / sizeof(uint64_t));
-        /* Every fourth page is the same in all. */
-        words[0] = page % 4 == 0 ? page + 1 : ((uint64_t)number + 1) << 32 | (page + 1);
-        words[511] = ~words[0];
-    }
-}
-
-/* Forks a process with such memory; subject is where. */
-static struct matrix_error *start(unsigned number, struct ksm_subject *subject)
-{
-    int ready[2];
-    char byte;
-    void *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED || pipe2(ready, O_CLOEXEC))
-        return error_host(errno, "map 256 MiB");
-    madvise(memory, BYTES, MADV_NOHUGEPAGE);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        fill(memory, number);
-        if (madvise(memory, BYTES, MADV_MERGEABLE) == 0)
-            (void)!write(ready[1], "", 1);
-        for (;;)
-            pause();
-    }
-    const int number_of = errno;
-    close(ready[1]);
-    munmap(memory, BYTES);
-    const bool is_ready = pid > 0 && read(ready[0], &byte, 1) == 1;
-    close(ready[0]);
-    subject->pid = pid;
-    if (!is_ready)
-        return error_host(pid < 0 ? number_of : ENOSYS, "start a process with mergeable memory");
-    subject->regions = calloc(1, sizeof(*subject->regions));
-    if (!subject->regions)
-        return error_host(ENOMEM, "start a process");
-    subject->regions[0] =
-        (struct ksm_region){.gpa = (uintptr_t)memory, .hva = (uintptr_t)memory, .bytes = BYTES};
-    subject->region_count = 1;
+    for (unsigned i = 0; i < PROCESSES; i++)
+        RETURN_IF_ERROR(mergeable_wait(&subjects[i], EQUAL));
     return NULL;
 }
 
@@ -323,47 +206,49 @@ static struct matrix_error *measure(const struct matrix_lens *lens,
     return error;
 }
 
+/* The processes, merged, and ksmd at rest again: what is merged stays so until the lease ends. */
+static struct matrix_error *prepare(const struct matrix_lens *lens, struct ksm_lease *lease,
+                                    struct ksm_subject *subjects)
+{
+    struct ksm_knobs knobs = mergeable_knobs("20000", "1");
+    for (unsigned i = 0; i < PROCESSES; i++) {
+        struct matrix_lens_task task = {0};
+        RETURN_IF_ERROR(mergeable_start(i, BYTES, content, &subjects[i]));
+        RETURN_IF_ERROR(matrix_lens_process(lens, subjects[i].pid, &task));
+        subjects[i].start_time_ns = task.start_time_ns;
+    }
+    RETURN_IF_ERROR(ksm_lease_set(lease, &knobs));
+    RETURN_IF_ERROR(merge(subjects));
+    snprintf(knobs.text[KSM_KNOB_RUN], KSM_KNOB_TEXT, "0");
+    return ksm_lease_set(lease, &knobs);
+}
+
 struct matrix_error *bench_main(const struct bench *bench)
 {
-    /* First of all: what is mergeable here would be in the way of whoever holds it now. */
-    CLEANUP_CLOSE int lock = -1;
-    mkdir("/run/lock", 0755);
-    lock = open(LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (lock < 0 || flock(lock, LOCK_EX))
-        return error_host(errno, "lock %s", LOCK);
     struct ksm_subject subjects[PROCESSES] = {{{0}}};
     const struct ksm_subject_list list = {.subjects = subjects, .count = PROCESSES};
-    pid_t pids[PROCESSES] = {0};
     double pages_per_s = 0;
-    struct reading *reading = calloc(1, sizeof(*reading));
+    CLEANUP_FREE struct reading *reading = calloc(1, sizeof(*reading));
+    struct ksm_lease lease;
     struct matrix_lens *lens;
-    struct matrix_error *error = NULL;
     if (!reading)
         return error_host(ENOMEM, "read");
     RETURN_IF_ERROR(matrix_lens_open(MATRIX_LENS_PROC, &lens));
-    for (unsigned i = 0; i < PROCESSES && !error; i++) {
-        struct matrix_lens_task task = {0};
-        error = start(i, &subjects[i]);
-        pids[i] = subjects[i].pid;
+    /* Before there is anything mergeable: it would be in the way of whoever holds it now. */
+    struct matrix_error *error = ksm_lease_begin(ksm_places(), &lease);
+    if (!error) {
+        error = prepare(lens, &lease, subjects);
         if (!error)
-            error = matrix_lens_process(lens, pids[i], &task);
-        subjects[i].start_time_ns = task.start_time_ns;
-    }
-    if (!error)
-        error = merge(pids);
-    if (!error)
-        error = measure(lens, &list, reading, bench->quick ? 3 : ROUNDS, &pages_per_s);
-    if (!error)
-        error = measure_large(lens, bench->quick ? BYTES : 8 * BYTES, pages_per_s);
-    for (unsigned i = 0; i < PROCESSES; i++) {
-        if (pids[i] > 0) {
-            kill(pids[i], SIGKILL);
-            waitpid(pids[i], NULL, 0);
-        }
-        free(subjects[i].regions);
+            error = measure(lens, &list, reading, bench->quick ? 3 : ROUNDS, &pages_per_s);
+        if (!error)
+            error = measure_large(lens, bench->quick ? BYTES : 8 * BYTES, pages_per_s);
+        for (unsigned i = 0; i < PROCESSES; i++)
+            mergeable_stop(&subjects[i]);
+        struct matrix_error *end = ksm_lease_end(&lease);
+        matrix_error_free(error ? end : NULL);
+        error = error ? error : end;
     }
     free(reading->frames);
-    free(reading);
     matrix_lens_close(lens);
     return error;
 }
