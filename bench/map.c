@@ -128,6 +128,7 @@ static struct matrix_error *check(const struct ksm_map *map)
 static struct matrix_error *measure_large(const struct matrix_lens *lens, size_t bytes,
                                           double baseline)
 {
+    const size_t pages = bytes / MATRIX_PAGE_BYTES;
     struct bench_values *values = calloc(1, sizeof(*values));
     struct matrix_lens_task task;
     struct ksm_map *map;
@@ -148,7 +149,7 @@ static struct matrix_error *measure_large(const struct matrix_lens *lens, size_t
         const uint64_t begin = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
         error = ksm_map_take(lens, &list, &map);
         if (!error)
-            bench_add(values, 1e9 * (double)(bytes / MATRIX_PAGE_BYTES) /
+            bench_add(values, 1e9 * (double)pages /
                                   (double)(clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - begin));
         ksm_map_free(error ? NULL : map);
     }
