@@ -147,7 +147,14 @@ char *kind_map_large(int flags, int fd)
     return (char *)(((uintptr_t)start + 2 * HUGE_2M - 1) & ~(HUGE_2M - 1));
 }
 
-void *kind_thp(void)
+void kind_compact_memory(void)
+{
+    FILE *file = fopen("/proc/sys/vm/compact_memory", "w");
+    if (file && fputs("1", file) >= 0)
+        fclose(file);
+}
+
+static char *make_thp(void)
 {
     char *start = kind_map_large(MAP_PRIVATE | MAP_ANONYMOUS, -1);
     if (!start)
@@ -155,6 +162,16 @@ void *kind_thp(void)
     start[77 * PAGE] = 1;
     snprintf(kinds_why, sizeof(kinds_why), "the kernel makes no large page of it");
     return oracle_smaps(getpid(), start, "AnonHugePages") >= HUGE_2M ? start + 77 * PAGE : NULL;
+}
+
+void *kind_thp(void)
+{
+    char *page = make_thp();
+    if (!page) {
+        kind_compact_memory();
+        page = make_thp();
+    }
+    return page;
 }
 
 static void *make_thp_no_access(void)

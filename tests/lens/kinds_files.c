@@ -89,12 +89,24 @@ void *kind_memfd(void)
     return start ? start + 5 * PAGE : NULL;
 }
 
-void *kind_memfd_2m(void)
+static char *make_memfd_2m(void)
 {
     char *start = map_memfd(4 * HUGE_2M);
-    if (start)
-        start[77 * PAGE] = 1;
-    return start ? start + 77 * PAGE : NULL;
+    if (!start)
+        return NULL;
+    start[77 * PAGE] = 1;
+    snprintf(kinds_why, sizeof(kinds_why), "the kernel makes no large page of it");
+    return oracle_smaps(getpid(), start, "ShmemPmdMapped") >= HUGE_2M ? start + 77 * PAGE : NULL;
+}
+
+void *kind_memfd_2m(void)
+{
+    char *page = make_memfd_2m();
+    if (!page) {
+        kind_compact_memory();
+        page = make_memfd_2m();
+    }
+    return page;
 }
 
 /* --- the rest ----------------------------------------------------------------------------- */

@@ -22,6 +22,9 @@ char kind_touch(const volatile char *address);
 void *kind_file_written(void);
 void *kind_shared(void);
 void *kind_memfd_2m(void);
+
+/* Large pages need memory in one piece, which there may be none of after hours of tests. */
+void kind_compact_memory(void);
 void *kind_vdso(void);
 void *kind_vvar(void);
 void *kind_low_memory(void);
