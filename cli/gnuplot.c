@@ -59,7 +59,7 @@ struct matrix_error *gnuplot_draw(const char *template, const char *const *argum
                          "the template %s is missing", template);
     char *line[5 + GNUPLOT_ARGUMENTS_MAX] = {(char *)GNUPLOT, (char *)"-c", path,
                                              (char *)strrchr(out, '.') + 1};
-    for (unsigned i = 0; arguments[i] && i < GNUPLOT_ARGUMENTS_MAX; i++)
+    for (unsigned i = 0; i < GNUPLOT_ARGUMENTS_MAX && arguments[i]; i++)
         line[4 + i] = (char *)arguments[i];
     CLEANUP_CLOSE int picture = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (picture < 0)
