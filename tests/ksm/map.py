@@ -221,10 +221,12 @@ def check_write(before, a, b, c):
 
 def check_outside(a):
     told = take(a.pid)
-    if told["rule"] == "mappings":
-        skip("what is shared with processes outside the map", "this kernel does not tell it")
-        return
     subject = told["subjects"][0]
+    if told["rule"] == "mappings":  # nothing is known of mappings outside, and nothing is made up
+        equal("alone in a map, a process has only what it shares with itself",
+              (subject["shared_pages"], subject["shared_pages_outside_only"]), (0, 0))
+        compare_with_oracle(told, "one of three")
+        return
     result("alone in a map, a process still has what it shares with others outside",
            EQUAL + PAIR <= subject["shared_pages_outside_only"] == subject["shared_pages"], subject)
     compare_with_oracle(told, "one of three")
@@ -263,10 +265,14 @@ def check_zero():
     compare_with_oracle(told, "zero, untouched, swapped and huge")
     subject, now = told["subjects"][0], states()
     result("untouched pages are told as such", subject["untouched_pages"] >= 30, subject)
-    for state, there, page in (("swapped", now[51] == "swapped", "no swap here"),
+    if len(read("/proc/swaps").splitlines()) < 2:
+        print("# no swap here; the suite lab has it, and tests what is swapped")
+    for state, there, page in (("swapped", now[51] == "swapped", "it did not go out"),
                                ("huge", oracle.first_state(oracle.Frames(), oracle.pages(
                                    planter.pid, huge + (2 << 20), 1)[0][1]) == "huge",
                                 "the kernel gave no huge page")):
+        if state == "swapped" and len(read("/proc/swaps").splitlines()) < 2:
+            continue
         if there:
             result(f"{state} pages are told as such", subject[f"{state}_pages"] >= 1, subject)
         else:
