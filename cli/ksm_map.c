@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PROGRAM     "matrix ksm map"
 #define TOP_DEFAULT 10
@@ -196,7 +197,12 @@ static struct matrix_error *run(struct options *options)
     if (!options->any_named)
         RETURN_IF_ERROR(ksm_subject_find_all(&options->list));
     if (!options->list.count)
-        return error_host(0, "no process here has memory that KSM may merge");
+        return error_new(MATRIX_ERROR_HOST, 0,
+                         geteuid()
+                             ? "run it as root: the memory of others is not seen otherwise"
+                             : "guests offer theirs with `--mergeable`, QEMU by itself, other "
+                               "programs by madvise(2)",
+                         "no process that can be seen here has memory that KSM may merge");
     RETURN_IF_ERROR(check_distinct(&options->list));
     RETURN_IF_ERROR(matrix_lens_open(options->source, &lens));
     struct matrix_error *error = take_and_describe(options, lens);

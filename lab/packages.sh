@@ -31,8 +31,8 @@ find_kernel() {
         found=yes name=$1 version=$1 suite=${row[1]} package=${row[2]} compiler=${row[3]} root=${row[4]}
     done <"$source/kernels"
     if [[ -z $found ]]; then
-        [[ $1 =~ ^[a-z0-9][a-z0-9.+-]+$ ]] ||
-            fail "'$1' is no kernel and no name of a Debian package" \
+        [[ $1 =~ ^linux-image-[a-z0-9.+-]+$ ]] ||
+            fail "'$1' is no kernel that the lab knows, and no Debian package of one" \
                 "one of: $(sed -n 's/^\([a-z0-9.]\+\) .*/\1/p' "$source/kernels" | xargs), or for example linux-image-rt-amd64"
         name=$1 version="" suite=$host package=$1 compiler="" root="-"
     fi
