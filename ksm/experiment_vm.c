@@ -48,7 +48,9 @@ static void become(const struct child *child, pid_t parent)
     dup2(child->log_fd, STDOUT_FILENO);
     dup2(child->log_fd, STDERR_FILENO);
     errno = 0;
-    if (!child->merge_all || prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) == 0)
+    if (!child->argv[0])
+        errno = EINVAL;
+    else if (!child->merge_all || prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) == 0)
         execvp(child->argv[0], (char *const *)child->argv);
     const int number = errno;
     (void)!write(child->failure_fd, &number, sizeof(number));

@@ -145,9 +145,9 @@ static void draw_axis(const struct picture *picture, size_t subject, double x, d
     set_font(picture->cairo, false, FONT - 3);
     for (unsigned row = 0; row < rows; row += step) {
         char text[FORMAT_BYTES];
-        const struct ksm_place place = {.subject = (uint32_t)subject,
-                                        .page =
-                                            (uint32_t)(row * grid->side * grid->pages_per_tile)};
+        const struct ksm_place place = {
+            .subject = (uint32_t)subject,
+            .page = (uint32_t)((uint64_t)row * grid->side * grid->pages_per_tile)};
         const uint64_t address = ksm_map_gpa(picture->map, place);
         if (of->kind == KSM_PROCESS)
             snprintf(text, sizeof(text), "%llx", (unsigned long long)address >> 12);
@@ -333,9 +333,11 @@ static void draw(const struct picture *picture)
              format_size(three, map->saved_bytes));
     draw_text(cairo, MARGIN, y + FONT, 0, text);
     y += 2 * LINE;
-    for (size_t i = 0; i < map->list->count; i++)
-        draw_panel(picture, i, MARGIN + AXIS + (double)(i % COLUMNS) * (AXIS + PANEL + GAP),
-                   y + (double)(i / COLUMNS) * picture->panel_height);
+    for (size_t i = 0; i < map->list->count; i++) {
+        const size_t row = i / COLUMNS, column = i % COLUMNS;
+        draw_panel(picture, i, MARGIN + AXIS + (double)column * (AXIS + PANEL + GAP),
+                   y + (double)row * picture->panel_height);
+    }
     y += picture->rows * picture->panel_height + LINE;
     draw_legend(picture, MARGIN, y);
     draw_matrix(picture, MARGIN + LEGEND + GAP, y);

@@ -16,7 +16,7 @@
 #define ABOVE_4G    (4 * GIB)
 
 /* Longer command lines are cut there: a guest's -m stands near their beginning. */
-#define COMMAND_LINE_MAX (256 * 1024)
+#define COMMAND_LINE_MAX ((size_t)256 * 1024)
 
 /* RAM of limit and more is split: low below 4 GiB. */
 static const struct machine {
