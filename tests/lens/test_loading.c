@@ -153,7 +153,8 @@ static void survives(void **state)
                   tally->loaded, tally->unloaded, tally->busy, tally->used);
     if (first || second)
         fail_msg("%s: %s", module->name, strerror((first ? first : second) >> 8));
-    assert_true(tally->loaded > 0 && tally->unloaded > 0);
+    /* On a busy machine one that is used may never be found unused. */
+    assert_true(tally->loaded > 0 && (tally->unloaded > 0 || (module->use && tally->busy > 0)));
     /* Since 6.5 two who load the same file at once are both told that it is loaded. */
     assert_true(tally->loaded >= tally->unloaded);
     leave_unloaded(module);
