@@ -94,6 +94,7 @@ struct ksm_knobs mergeable_knobs(const char *pages_to_scan, const char *sleep_mi
     struct ksm_knobs knobs = {{{0}}};
     snprintf(knobs.text[KSM_KNOB_PAGES_TO_SCAN], KSM_KNOB_TEXT, "%s", pages_to_scan);
     snprintf(knobs.text[KSM_KNOB_SLEEP_MILLISECS], KSM_KNOB_TEXT, "%s", sleep_millisecs);
+    snprintf(knobs.text[KSM_KNOB_SMART_SCAN], KSM_KNOB_TEXT, "0");
     snprintf(knobs.text[KSM_KNOB_RUN], KSM_KNOB_TEXT, "1");
     return knobs;
 }

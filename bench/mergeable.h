@@ -20,7 +20,7 @@ void mergeable_stop(struct ksm_subject *subject);
 struct matrix_error *mergeable_wait(const struct ksm_subject *subject,
                                     size_t pages) MATRIX_MUST_CHECK;
 
-/* "pages_to_scan" and "sleep_millisecs", and ksmd on. */
+/* "pages_to_scan" and "sleep_millisecs", and ksmd on; each scan looks at every page. */
 struct ksm_knobs mergeable_knobs(const char *pages_to_scan, const char *sleep_millisecs);
 
 #endif

@@ -27,24 +27,28 @@
 #define ADVISOR_REMEDY \
     "with advisor_mode scan-time the advisor alone sets pages_to_scan: set it to none"
 
-/* Numbers from minimum to maximum, or one of the words. */
+/*
+ * Numbers from minimum to maximum, or one of the words. without: what a kernel that has no such knob does
+ * anyway, so that it may be asked of each.
+ */
 static const struct {
     const char *name;
     uint64_t minimum, maximum;
     const char *words[3];
+    const char *without;
 } knobs_known[KSM_KNOB_COUNT] = {
-    [KSM_KNOB_MAX_PAGE_SHARING] = {"max_page_sharing", 2, INT_MAX, {0}},
-    [KSM_KNOB_MERGE_ACROSS_NODES] = {"merge_across_nodes", 0, 1, {0}},
-    [KSM_KNOB_ADVISOR_MAX_CPU] = {"advisor_max_cpu", 0, 100, {0}},
-    [KSM_KNOB_ADVISOR_MIN_PAGES_TO_SCAN] = {"advisor_min_pages_to_scan", 0, UINT_MAX, {0}},
-    [KSM_KNOB_ADVISOR_MAX_PAGES_TO_SCAN] = {"advisor_max_pages_to_scan", 0, UINT_MAX, {0}},
-    [KSM_KNOB_ADVISOR_TARGET_SCAN_TIME] = {"advisor_target_scan_time", 1, UINT_MAX, {0}},
-    [KSM_KNOB_ADVISOR_MODE] = {"advisor_mode", 0, 0, {"none", "scan-time"}},
-    [KSM_KNOB_PAGES_TO_SCAN] = {"pages_to_scan", 0, UINT_MAX, {0}},
-    [KSM_KNOB_SLEEP_MILLISECS] = {"sleep_millisecs", 0, UINT_MAX, {0}},
-    [KSM_KNOB_USE_ZERO_PAGES] = {"use_zero_pages", 0, 1, {0}},
-    [KSM_KNOB_SMART_SCAN] = {"smart_scan", 0, 1, {0}},
-    [KSM_KNOB_RUN] = {"run", 0, 2, {0}},
+    [KSM_KNOB_MAX_PAGE_SHARING] = {"max_page_sharing", 2, INT_MAX, {0}, NULL},
+    [KSM_KNOB_MERGE_ACROSS_NODES] = {"merge_across_nodes", 0, 1, {0}, NULL},
+    [KSM_KNOB_ADVISOR_MAX_CPU] = {"advisor_max_cpu", 0, 100, {0}, NULL},
+    [KSM_KNOB_ADVISOR_MIN_PAGES_TO_SCAN] = {"advisor_min_pages_to_scan", 0, UINT_MAX, {0}, NULL},
+    [KSM_KNOB_ADVISOR_MAX_PAGES_TO_SCAN] = {"advisor_max_pages_to_scan", 0, UINT_MAX, {0}, NULL},
+    [KSM_KNOB_ADVISOR_TARGET_SCAN_TIME] = {"advisor_target_scan_time", 1, UINT_MAX, {0}, NULL},
+    [KSM_KNOB_ADVISOR_MODE] = {"advisor_mode", 0, 0, {"none", "scan-time"}, "none"},
+    [KSM_KNOB_PAGES_TO_SCAN] = {"pages_to_scan", 0, UINT_MAX, {0}, NULL},
+    [KSM_KNOB_SLEEP_MILLISECS] = {"sleep_millisecs", 0, UINT_MAX, {0}, NULL},
+    [KSM_KNOB_USE_ZERO_PAGES] = {"use_zero_pages", 0, 1, {0}, "0"},
+    [KSM_KNOB_SMART_SCAN] = {"smart_scan", 0, 1, {0}, "0"},
+    [KSM_KNOB_RUN] = {"run", 0, 2, {0}, NULL},
 };
 
 const char *ksm_knob_name(enum ksm_knob knob)
@@ -161,6 +165,13 @@ struct matrix_error *ksm_knob_write(const char *directory, enum ksm_knob knob, c
                      text);
 }
 
+/* Whether this kernel has no such knob, and does nevertheless what is wanted. */
+static bool is_so_anyway(enum ksm_knob knob, const char *now, const char *wanted)
+{
+    const char *without = knobs_known[knob].without;
+    return now[0] == '\0' && without && strcmp(wanted, without) == 0;
+}
+
 struct matrix_error *ksm_knobs_write(const char *directory, const struct ksm_knobs *knobs)
 {
     for (unsigned knob = 0; knob < KSM_KNOB_COUNT; knob++) {
@@ -169,7 +180,7 @@ struct matrix_error *ksm_knobs_write(const char *directory, const struct ksm_kno
         if (wanted[0] == '\0')
             continue;
         RETURN_IF_ERROR(read_knob(directory, knob, &now));
-        if (strcmp(now.text[knob], wanted) == 0)
+        if (strcmp(now.text[knob], wanted) == 0 || is_so_anyway(knob, now.text[knob], wanted))
             continue;
         RETURN_IF_ERROR(ksm_knob_write(directory, knob, wanted));
         RETURN_IF_ERROR(read_knob(directory, knob, &now));

@@ -54,7 +54,8 @@ struct matrix_error *ksm_knobs_read(const char *directory,
 
 /*
  * Writes those that are set and differ from what is there, in order, and reads each back. Fails at
- * the first that the kernel refuses; a knob that this kernel does not have is an error, too.
+ * the first that the kernel refuses. A knob that this kernel does not have is an error, too, unless
+ * the value is what it does without: smart_scan, use_zero_pages 0, advisor_mode none.
  */
 struct matrix_error *ksm_knobs_write(const char *directory,
                                      const struct ksm_knobs *knobs) MATRIX_MUST_CHECK;

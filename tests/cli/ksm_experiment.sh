@@ -82,7 +82,7 @@ says() { # waits until it has said something
 write() { # STEPS
     cat >"$scratch/file.yaml" <<YAML
 name: "<script>alert('1')</script>"
-knobs: {run: 1, pages_to_scan: 4321, sleep_millisecs: 7}
+knobs: {run: 1, pages_to_scan: 4321, sleep_millisecs: 7, smart_scan: 0}
 record: {interval: 100ms, curve: vms}
 steps:
 $1

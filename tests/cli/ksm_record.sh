@@ -109,6 +109,7 @@ if [ -w $knobs/run ] && [ -e /proc/self/ksm_merging_pages ]; then
     started+=("${pids[@]}")
     knob pages_to_scan 5000
     knob sleep_millisecs 10
+    [ ! -e $knobs/smart_scan ] || knob smart_scan 0 # or equal pages may never be compared
     knob run 1
     "${ksm[@]}" record --interval 100ms --out twins.sqlite --pid "${pids[0]}" --pid "${pids[1]}" 2>ends 9>&- &
     recorder=$!

@@ -120,6 +120,7 @@ flock 9
 trap 'echo 0 >$ksm/run; kill "${pids[@]}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 echo 10000 >$ksm/pages_to_scan
 echo 10 >$ksm/sleep_millisecs
+[ ! -e $ksm/smart_scan ] || echo 0 >$ksm/smart_scan # or equal pages may never be compared
 echo 1 >$ksm/run
 # The image's first page has the same content in each of them, and nobody writes there.
 merged() {

@@ -22,6 +22,7 @@ try_write 100000000 $mm/transparent_hugepage/khugepaged/scan_sleep_millisecs
 try_write 0 $mm/ksm/run
 try_write 10 $mm/ksm/sleep_millisecs
 try_write 10000 $mm/ksm/pages_to_scan
+try_write 0 $mm/ksm/smart_scan # or two equal pages may never be compared: docs/ksm.md
 
 mountpoint -q /sys/kernel/security || mount -t securityfs security /sys/kernel/security || true
 if modprobe zram 2>/dev/null || [ -e /sys/block/zram0 ]; then

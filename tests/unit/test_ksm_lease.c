@@ -118,6 +118,13 @@ static void test_unknown_knob(void **state)
     struct ksm_knobs set = knobs(KSM_KNOB_ADVISOR_MODE, "scan-time");
     begin(&lease);
     check_error(ksm_lease_set(&lease, &set), "this kernel has no knob advisor_mode");
+    assert_null(ksm_knob_parse(KSM_KNOB_ADVISOR_MODE, "none", &set));
+    assert_null(ksm_knob_parse(KSM_KNOB_SMART_SCAN, "1", &set));
+    check_error(ksm_lease_set(&lease, &set), "this kernel has no knob smart_scan");
+    /* What it does without them is no error. */
+    assert_null(ksm_knob_parse(KSM_KNOB_SMART_SCAN, "0", &set));
+    assert_null(ksm_lease_set(&lease, &set));
+    assert_string_equal(get("run"), "1");
     assert_null(ksm_lease_end(&lease));
     assert_string_equal(get("run"), "0");
 }
