@@ -155,23 +155,45 @@ static void read_merging(struct ksm_process *process, struct ksm_source *source)
     set(process, source, source->count, "ksm_merging_pages", &value);
 }
 
-void ksm_process_read(struct ksm_process *process, struct ksm_source *source, uint64_t page_bytes)
+/*
+ * Whether statm is left out this time: it has said the same in so many samples that it is looked at in
+ * each fourth, not the same for all processes. A system call is most of what a sample costs. What
+ * ksm_stat says is always read, and tells the process's end, too.
+ */
+static bool rests(struct ksm_process *process, pid_t pid)
+{
+    process->samples++;
+    return process->stat >= 0 && process->unchanged >= KSM_PROCESS_REST_SAMPLES &&
+           (process->samples + (unsigned)pid) % KSM_PROCESS_REST_SAMPLES != 0;
+}
+
+/* False: the process has ended. */
+static bool read_memory(struct ksm_process *process, struct ksm_source *source, uint64_t page_bytes)
 {
     char text[TEXT_BYTES];
     uint64_t pages = 0, bytes;
+    struct ksm_value value = {.kind = KSM_NOTHING};
+    if (rests(process, source->pid))
+        return true;
     const int number =
         process->memory < 0 ? ENOENT : ksm_read_again(process->memory, text, sizeof(text));
     /* A zombie, and a kernel thread, has 0 pages in all. */
-    if (number == ESRCH || (!number && strncmp(text, "0 ", 2) == 0)) {
-        source->ended = true;
-        return;
-    }
-    struct ksm_reading *reading = find(source, 0, "resident_bytes", "bytes");
-    reading->value = (struct ksm_value){.kind = KSM_NOTHING};
+    if (number == ESRCH || (!number && strncmp(text, "0 ", 2) == 0))
+        return false;
     if (!number && ksm_text_resident(text, &pages) &&
         !__builtin_mul_overflow(pages, page_bytes, &bytes) && bytes <= INT64_MAX)
-        reading->value = (struct ksm_value){.kind = KSM_NUMBER, .number = (int64_t)bytes};
-    if (process->stat >= 0 && !read_stat(process, source))
+        value = (struct ksm_value){.kind = KSM_NUMBER, .number = (int64_t)bytes};
+    struct ksm_reading *reading = find(source, 0, "resident_bytes", "bytes");
+    const bool same = value.kind == reading->value.kind && value.number == reading->value.number;
+    process->unchanged = same ? process->unchanged + 1 : 0;
+    reading->value = value;
+    return true;
+}
+
+void ksm_process_read(struct ksm_process *process, struct ksm_source *source, uint64_t page_bytes)
+{
+    if (!read_memory(process, source, page_bytes) ||
+        (process->stat >= 0 && !read_stat(process, source)))
         source->ended = true;
     else if (process->merging >= 0)
         read_merging(process, source);

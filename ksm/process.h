@@ -12,8 +12,13 @@
 /* Room for ksm_stat as kernels have it; what is longer is read all the same. */
 #define KSM_PROCESS_STAT_BYTES 256
 
+/* After so many samples with the same resident memory it is read in one of so many only. */
+#define KSM_PROCESS_REST_SAMPLES 4
+
 struct ksm_process {
     int stat, merging, memory; /* the files; -1: the kernel has none */
+    unsigned samples;          /* taken so far */
+    unsigned unchanged;        /* times that the resident memory was the same again */
     pid_t parent;
     bool mergeable; /* KSM has looked at its memory, or may */
     /* What ksm_stat said last: mostly it says the same again, and need not be read through. */

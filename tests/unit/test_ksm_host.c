@@ -298,6 +298,42 @@ static void processes(void **state)
     ksm_sampler_close(sampler);
 }
 
+/* The samples until the process's memory is seen to be so many pages. */
+static int samples_until(struct ksm_sampler *sampler, int pages)
+{
+    int samples = 1;
+    put("proc/100/statm", "5000 %d 20 1 0 40 0\n", pages);
+    while (number_of(&ksm_sampler_take(sampler)->processes[0], "resident_bytes") !=
+               (int64_t)pages * getpagesize() &&
+           samples < 100)
+        samples++;
+    return samples;
+}
+
+/* A process at rest is looked at less often, and again each time when it has moved. */
+static void a_process_at_rest(void **state)
+{
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    int latest = 0;
+    put_process(100, "a", 0, 777, 1);
+    succeed(ksm_sampler_add(sampler, 100, NULL));
+    for (int rest = 0; rest < 12; rest++) {
+        for (int i = 0; i < rest; i++)
+            ksm_sampler_take(sampler);
+        const int samples = samples_until(sampler, 1000 + rest);
+        assert_true(rest >= 4 || samples == 1);
+        latest = samples > latest ? samples : latest;
+        assert_int_equal(samples_until(sampler, 2000 + rest), 1);
+    }
+    assert_in_range(latest, 2, 4);
+    /* Its end is seen at once, however long it has rested. */
+    for (int i = 0; i < 9; i++)
+        ksm_sampler_take(sampler);
+    put("proc/100/ksm_stat", "%s", "");
+    assert_true(ksm_sampler_take(sampler)->processes[0].ended);
+    ksm_sampler_close(sampler);
+}
+
 static void hostile_processes(void **state)
 {
     char many[3000] = "";
@@ -380,6 +416,7 @@ int main(void)
         TEST(a_hostile_tree),
         TEST(no_ksm),
         TEST(processes),
+        TEST(a_process_at_rest),
         TEST(hostile_processes),
         TEST(an_old_kernels_process),
         TEST(follows_what_it_finds),
