@@ -113,9 +113,10 @@ static bool is_empty(const char *directory)
     return entries == 2;
 }
 
-static struct matrix_error *make_directory(const char *directory)
+static struct matrix_error *make_directory(const char *directory, bool *made)
 {
-    if (mkdir(directory, 0755) == 0)
+    *made = mkdir(directory, 0755) == 0;
+    if (*made)
         return NULL;
     if (errno != EEXIST)
         return error_host(errno, "make the directory %s", directory);
@@ -186,6 +187,16 @@ static struct matrix_error *write_file(const char *directory, const char *name, 
     return NULL;
 }
 
+/* Nothing has begun: what was prepared for it goes again. */
+static void take_away(const char *directory, bool made)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof(path), "%s/%s", directory, EXPERIMENT_YAML) < PATH_MAX)
+        unlink(path);
+    if (made)
+        rmdir(directory);
+}
+
 static struct matrix_error *write_results(const struct experiment_file *file,
                                           const struct experiment_results *results,
                                           const struct matrix_error *ended, const char *directory,
@@ -230,9 +241,29 @@ static int finish(const struct experiment_arguments *arguments, const struct exp
     return EXIT_FAILURE;
 }
 
+/* error: what ended it before its end; NULL if nothing did. made: the directory is new. */
+static int conclude(const struct experiment_arguments *arguments,
+                    const struct experiment_file *file, const struct experiment_results *results,
+                    struct matrix_error *error, const char *directory, bool made)
+{
+    if (error && !results->started_realtime_ns) {
+        take_away(directory, made);
+        return cli_fail(EXPERIMENT_PROGRAM, error);
+    }
+    struct matrix_error *second =
+        write_results(file, results, error, directory, arguments->json && !error);
+    if (error)
+        matrix_error_free(second);
+    else if (second)
+        error = second;
+    return error ? cli_fail(EXPERIMENT_PROGRAM, error)
+                 : finish(arguments, file, results, directory);
+}
+
 static int run(const struct experiment_arguments *arguments, const struct experiment_file *file)
 {
     char directory[PATH_MAX];
+    bool made = false;
     struct experiment_results results;
     struct progress progress = {.directory = directory, .terminal = isatty(STDERR_FILENO)};
     name_directory(arguments, file, directory);
@@ -243,7 +274,7 @@ static int run(const struct experiment_arguments *arguments, const struct experi
                                                .context = &progress};
     struct matrix_error *error = arguments->lab ? NULL : check_host(file);
     if (!error)
-        error = make_directory(directory);
+        error = make_directory(directory, &made);
     if (!error && arguments->lab)
         return experiment_in_lab(arguments, file, directory);
     if (!error)
@@ -253,16 +284,7 @@ static int run(const struct experiment_arguments *arguments, const struct experi
     error = experiment_run(file, &options, &results);
     if (progress.open)
         fputc('\n', stderr);
-    struct matrix_error *second =
-        write_results(file, &results, error, directory, arguments->json && !error);
-    int status;
-    if (error) {
-        matrix_error_free(second);
-        status = cli_fail(EXPERIMENT_PROGRAM, error);
-    } else {
-        status = second ? cli_fail(EXPERIMENT_PROGRAM, second)
-                        : finish(arguments, file, &results, directory);
-    }
+    const int status = conclude(arguments, file, &results, error, directory, made);
     experiment_results_free(&results);
     return status;
 }

@@ -55,8 +55,12 @@ static struct matrix_error *tell_holder(int fd, const char *path)
                          "take the knobs of KSM: another process holds %s", path);
     snprintf(comm, sizeof(comm), "/proc/%d/comm", pid);
     CLEANUP_FILE FILE *of = fopen(comm, "re");
-    if (of && fgets(name, sizeof(name), of))
-        name[strcspn(name, "\n")] = '\0';
+    if (!of || !fgets(name, sizeof(name), of))
+        return error_new(MATRIX_ERROR_HOST, 0, "`fuser /run/lock/matrix-ksm` tells who has it now",
+                         "take the knobs of KSM: process %d locked %s and has ended, but one that "
+                         "it started still has it open",
+                         pid, path);
+    name[strcspn(name, "\n")] = '\0';
     return error_new(MATRIX_ERROR_HOST, 0, remedy,
                      "take the knobs of KSM: process %d (%s) has them", pid, name);
 }

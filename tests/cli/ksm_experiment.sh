@@ -114,6 +114,7 @@ check "meanwhile the knobs are those of the file" [ "$(cat $knobs/pages_to_scan)
 attempt "$matrix" ksm experiment --out "$scratch/second" "$scratch/good.yaml"
 check "a second experiment: 125" has_status 125
 check "and is told who has the knobs" complains "process $pid (matrix-ksm) has them"
+check "and leaves nothing behind" [ ! -e "$scratch/second" ]
 end
 check "known pages give known numbers" has_status 0
 check "all six numbers are right" [ "$(grep -c '^right: ' "$scratch/out")" -eq 6 ]
