@@ -64,13 +64,26 @@ void chart_draw(FILE *file, const uint64_t *values, size_t count, unsigned colum
     }
 }
 
+/* The row from above in which 0 stands; rows, if it stands on none between the first and the last. */
+static unsigned zero_row(const struct chart_axis *axis, unsigned rows)
+{
+    const double share = -axis->lowest / (axis->highest - axis->lowest);
+    if (!(share > 0 && share < 1))
+        return rows;
+    const unsigned row = rows - 1 - (unsigned)(share * rows);
+    return row == 0 || row == rows - 1 ? rows : row;
+}
+
 void chart_draw_axis(FILE *file, const double *values, size_t count, const struct chart_axis *axis,
                      unsigned rows, bool utf8, const char *line_end)
 {
-    const unsigned steps = utf8 ? STEPS : 1;
+    const unsigned steps = utf8 ? STEPS : 1, zero = zero_row(axis, rows);
     for (unsigned row = 0; row < rows; row++) {
-        const char *label = row == 0 ? axis->top : row == rows - 1 ? axis->bottom : "";
-        fprintf(file, "%10s %s", label, utf8 ? "│" : "|");
+        const char *label = row == 0          ? axis->top
+                            : row == rows - 1 ? axis->bottom
+                            : row == zero     ? "0"
+                                              : "";
+        fprintf(file, "%10s %s", label, row == zero ? (utf8 ? "┼" : "+") : (utf8 ? "│" : "|"));
         const unsigned below = (rows - 1 - row) * steps;
         for (size_t i = 0; i < count; i++) {
             const double share = (values[i] - axis->lowest) / (axis->highest - axis->lowest);

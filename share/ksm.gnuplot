@@ -58,7 +58,7 @@ do for [panel = 1:panels] {
     plot for [c = 1:curves] data index (first + c - 1) using 1:2 with lines \
              linestyle (1 + (c - 1) % 8) title columnheader(1), \
          data index 0 using 1:2:3 axes x1y2 with labels rotate by 90 right \
-             offset character -0.8,0 font ",10" textcolor rgb "#404040" notitle
+             offset character 0.8,0 font ",10" textcolor rgb "#404040" notitle
     first = first + curves
 }
 unset multiplot
