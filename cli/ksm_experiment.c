@@ -314,7 +314,8 @@ int ksm_experiment_main(int argc, char **argv)
         return cli_fail(EXPERIMENT_PROGRAM, error);
     int status = EXIT_SUCCESS;
     if (arguments.check)
-        printf("%s: %zu steps, no fault found\n", arguments.file, file.step_count);
+        printf("%s: %zu step%s, no fault found\n", arguments.file, file.step_count,
+               file.step_count == 1 ? "" : "s");
     else
         status = run(&arguments, &file);
     experiment_file_free(&file);

@@ -289,7 +289,8 @@ static void end_command(struct recorder *recorder, int signal_number)
 
 static void tell_result(const struct recorder *recorder)
 {
-    fprintf(stderr, PROGRAM ": %llu samples in ", (unsigned long long)recorder->samples);
+    fprintf(stderr, PROGRAM ": %llu sample%s in ", (unsigned long long)recorder->samples,
+            recorder->samples == 1 ? "" : "s");
     cli_print_escaped(stderr, recorder->out);
     if (recorder->schedule.missed)
         fprintf(stderr, ", %llu missed", (unsigned long long)recorder->schedule.missed);

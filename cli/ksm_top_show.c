@@ -145,7 +145,7 @@ static void show_screen(struct top *top)
 
 static void show_line(const struct top *top)
 {
-    printf("%8.3f s ", top->time_s);
+    printf("%8.3f s  KSM %s ", top->time_s, run_word(top->run));
     for (enum top_row row = 0; row < TOP_ROWS; row++) {
         char value[FORMAT_BYTES + 1], more[FORMAT_BYTES + 1];
         row_texts(top, row, value, more);

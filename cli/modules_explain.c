@@ -96,7 +96,7 @@ static const struct {
     {EBADMSG, "its signature is broken", REMEDY_BUILD},
     {ENOENT, "the kernel has not all symbols that it needs; the log names them", REMEDY_BUILD},
     {EINVAL, "the kernel refuses a parameter, or the file; the log says which",
-     "`modinfo FILE` lists the parameters"},
+     "dmesg | tail; `modinfo -p` with that file lists the parameters"},
     {ESRCH, "there is no such process, or it has ended", "give pid= the number of one"},
     {ENOMEM, "the kernel has no memory for it", NULL},
     {ENOSYS, "this kernel has no modules", REMEDY_LAB},

@@ -19,7 +19,7 @@ fails() { # STATUS COMPLAINT NAME ARGUMENT...
 printf 'steps:\n  - mark: a\n' >"$scratch/good.yaml"
 printf 'steps:\n  - stop: neo\n' >"$scratch/bad.yaml"
 attempt "$matrix" ksm experiment --check "$scratch/good.yaml"
-check "--check: a good file" prints "1 steps, no fault found"
+check "--check: a good file" prints "1 step, no fault found"
 fails 122 "steps[0]: stop: no VM called neo" "--check" --check "$scratch/bad.yaml"
 fails 122 "name a FILE" "no file"
 fails 122 "No such file" "a file that is not there" "$scratch/none.yaml"

@@ -140,6 +140,14 @@ check "a page with a word of its own is merged with nobody" json "result['addres
 attempt "$matrix" ksm map --json neo morpheus trinity
 check "matrix ksm map takes guests by name" has_status 0
 check "and has each of them" json "all(name in json.dumps(result) for name in ('neo', 'morpheus', 'trinity'))"
+attempt "$matrix" ksm record --interval 100ms --duration 500ms --out "$scratch/trinity.sqlite" --vm trinity
+check "matrix ksm record --vm takes a guest by name" has_status 0
+"$matrix" ksm export "$scratch/trinity.sqlite" >"$scratch/csv"
+check "and records what of it is merged" python3 -c "
+import csv, sys
+rows = [row for row in csv.DictReader(open(sys.argv[1])) if row['subject'] == 'trinity']
+sys.exit(not (len(rows) > 3 and all(row['pid'] == sys.argv[2] and int(row['ksm_merging_pages']) > 0 for row in rows)))
+" "$scratch/csv" "$run"
 echo 2 >$ksm/run
 "$matrix" translate --json neo 0x400000 >"$scratch/out"
 check "unmerged: with nobody any more" json "result['addresses'][0]['merged_with'] == []"
