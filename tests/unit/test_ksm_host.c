@@ -276,6 +276,9 @@ static void processes(void **state)
     assert_int_equal(number_of(&sample->processes[0], "resident_bytes"), 300 * getpagesize());
     assert_int_equal(number_of(&sample->processes[0], "ksm_process_profit"), -768);
     assert_int_equal(number_of(&sample->processes[0], "ksm_merging_pages"), 7);
+    put("proc/100/ksm_stat", "ksm_rmap_items 12\nksm_merging_pages 8\nksm_process_profit 4\n");
+    sample = ksm_sampler_take(sampler);
+    assert_int_equal(number_of(&sample->processes[0], "ksm_merging_pages"), 8);
     /* It ends: as a zombie it has no memory. */
     put("proc/100/statm", "0 0 0 0 0 0 0\n");
     sample = ksm_sampler_take(sampler);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -110,6 +111,38 @@ static void test_what_others_merged_stays(void **state)
     assert_null(ksm_lease_end(&lease));
     assert_string_equal(get("run"), "1");
     assert_string_equal(get("sleep_millisecs"), "20");
+}
+
+/* How often a file has been written; openings are watched, too, since equal events in a row are one. */
+static size_t writes_seen(int watch)
+{
+    struct inotify_event event; /* of a file: without a name behind it */
+    size_t count = 0;
+    while (read(watch, &event, sizeof(event)) > 0)
+        count += (event.mask & IN_CLOSE_WRITE) != 0;
+    return count;
+}
+
+/* ksmd was off: what had been merged before stays, by `run=0` alone, without a `run=2` before it. */
+static void test_what_was_kept_stays(void **state)
+{
+    char run[96];
+    struct ksm_lease lease;
+    struct ksm_knobs set = knobs(KSM_KNOB_SLEEP_MILLISECS, "0");
+    const int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    snprintf(run, sizeof(run), "%s/run", root);
+    for (int merged = 0; merged < 2; merged++) {
+        put("pages_shared", merged ? "77\n" : "0\n");
+        begin(&lease);
+        assert_null(ksm_lease_set(&lease, &set));
+        put("pages_shared", "99\n");
+        assert_true(inotify_add_watch(watch, run, IN_OPEN | IN_CLOSE_WRITE) >= 0);
+        writes_seen(watch); /* the one that began */
+        assert_null(ksm_lease_end(&lease));
+        assert_int_equal(writes_seen(watch), merged ? 1 : 2);
+        assert_string_equal(get("run"), "0");
+    }
+    close(watch);
 }
 
 static void test_unknown_knob(void **state)
@@ -285,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_put_back, set_up),
         cmocka_unit_test_setup(test_what_others_merged_stays, set_up),
+        cmocka_unit_test_setup(test_what_was_kept_stays, set_up),
         cmocka_unit_test_setup(test_unknown_knob, set_up),
         cmocka_unit_test_setup(test_advisor, set_up),
         cmocka_unit_test_setup(test_kill, set_up),
