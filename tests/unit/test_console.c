@@ -1,66 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What guests print, on its way to a pipe: lines, tags, limits, and readers that are slow or gone. */
+/* What guests print, on its way to a pipe: lines, tags, escapes, limits. */
+#include "tests/unit/console_pipe.h"
+
 #include "base/clock.h"
-#include "vmm/console.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-/* cmocka.h needs the above */
-#include <cmocka.h>
-
-#define PIPE_BYTES 4096
-
-static int reader, writer;
-static struct matrix_output *output;
-static struct console console, other;
-static char text[1 << 20];
-
-static int make(void **state)
-{
-    int fds[2];
-    signal(SIGPIPE, SIG_IGN);
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -1;
-    reader = fds[0], writer = fds[1];
-    fcntl(reader, F_SETFL, O_NONBLOCK);
-    return matrix_output_create(writer, &output) ? -1 : 0;
-}
-
-static int release(void **state)
-{
-    matrix_output_destroy(output);
-    close(writer);
-    if (reader >= 0)
-        close(reader);
-    return 0;
-}
-
-static void start_console(struct console *made, const char *tag, struct matrix_vm_options options)
-{
-    options.output = output;
-    console_init(made, &options, tag);
-}
-
-static size_t print(struct console *to, const char *string)
-{
-    return console_write(to, string, strlen(string));
-}
-
-/* All that has arrived since it was last asked. */
-static const char *arrived(void)
-{
-    ssize_t bytes = read(reader, text, sizeof(text) - 1);
-    text[bytes < 0 ? 0 : bytes] = '\0';
-    return text;
-}
 
 static void assert_arrived(const char *expected)
 {
@@ -145,7 +89,7 @@ static void test_long_lines_lose_nothing(void **state)
     start_console(&console, "neo", (struct matrix_vm_options){0});
     assert_int_equal(print(&console, line), strlen(line));
     arrived();
-    for (const char *piece = text; *piece; piece = strchr(piece, '\n') + 1) {
+    for (const char *piece = pipe_text; *piece; piece = strchr(piece, '\n') + 1) {
         assert_memory_equal(piece, "neo: ", 5);
         letters += strspn(piece + 5, "x");
     }
@@ -158,7 +102,7 @@ static void test_any_bytes_pass(void **state)
     start_console(&console, NULL, (struct matrix_vm_options){0});
     assert_int_equal(console_write(&console, bytes, sizeof(bytes)), sizeof(bytes));
     arrived();
-    assert_memory_equal(text, bytes, sizeof(bytes));
+    assert_memory_equal(pipe_text, bytes, sizeof(bytes));
 }
 
 static void test_without_output_all_is_taken(void **state)
@@ -266,115 +210,9 @@ static void test_limits_are_each_guests_own(void **state)
     assert_int_equal(other.dropped_lines, 0);
 }
 
-/* --- readers that are slow, gone, or full -------------------------------------------------------- */
-
-static void test_slow_reader_stops_a_patient_guest(void **state)
-{
-    static char sent[1 << 18], received[sizeof(sent)];
-    size_t accepted = 0, seen = 0;
-    for (size_t i = 0; i < sizeof(sent); i++)
-        sent[i] = i % 64 == 63 ? '\n' : (char)('a' + i % 23);
-    assert_int_equal(fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES), PIPE_BYTES);
-    start_console(&console, NULL, (struct matrix_vm_options){0});
-
-    accepted = console_write(&console, sent, sizeof(sent));
-    assert_in_range(accepted, OUTPUT_QUEUE_BYTES / 2, OUTPUT_QUEUE_BYTES + 2 * PIPE_BYTES);
-    assert_int_equal(console_write(&console, sent + accepted, 0), 0);
-    assert_true(output_waiting(output));
-    while (seen < sizeof(sent)) {
-        ssize_t bytes = read(reader, received + seen, 1000);
-        seen += bytes > 0 ? (size_t)bytes : 0;
-        matrix_output_flush(output);
-        accepted += console_write(&console, sent + accepted, sizeof(sent) - accepted);
-    }
-    assert_memory_equal(sent, received, sizeof(sent));
-    assert_int_equal(console.dropped_lines, 0);
-    assert_false(output_waiting(output));
-}
-
-static void test_slow_reader_costs_a_lossy_guest_lines(void **state)
-{
-    assert_int_equal(fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES), PIPE_BYTES);
-    start_console(&console, NULL, (struct matrix_vm_options){.output_lossy = true});
-    for (int i = 0; i < 20000; i++)
-        assert_int_equal(print(&console, "123456789\n"), 10);
-    assert_true(console.dropped_lines > 0);
-    size_t seen = 0;
-    do
-        seen += strlen(arrived());
-    while (!matrix_output_flush(output));
-    seen += strlen(arrived());
-    assert_int_equal(seen / 10 + console.dropped_lines, 20000);
-    assert_int_equal(seen % 10, 0); /* whole lines only */
-}
-
-static void test_reader_that_is_gone(void **state)
-{
-    start_console(&console, NULL, (struct matrix_vm_options){0});
-    print(&console, "heard\n");
-    assert_int_equal(matrix_output_failed(output), 0);
-    close(reader);
-    reader = -1;
-    assert_int_equal(print(&console, "unheard\n"), 8);
-    assert_int_equal(matrix_output_failed(output), EPIPE);
-    assert_int_equal(print(&console, "unheard\n"), 8); /* nobody is kept waiting for nothing */
-    assert_false(output_waiting(output));
-}
-
-static void test_reader_that_goes_while_lines_wait(void **state)
-{
-    static char lines[20000];
-    memset(lines, '\n', sizeof(lines));
-    assert_int_equal(fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES), PIPE_BYTES);
-    start_console(&console, NULL, (struct matrix_vm_options){0});
-    console_write(&console, lines, sizeof(lines));
-    assert_true(output_waiting(output));
-    close(reader);
-    reader = -1;
-    assert_true(matrix_output_flush(output));
-    assert_int_equal(matrix_output_failed(output), EPIPE);
-}
-
-static void test_full_disk(void **state)
-{
-    struct matrix_output *full;
-    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_null(matrix_output_create(fd, &full));
-    console_init(&console, &(struct matrix_vm_options){.output = full}, NULL);
-    assert_int_equal(print(&console, "no room\n"), 8);
-    assert_int_equal(matrix_output_failed(full), ENOSPC);
-    matrix_output_destroy(full);
-    close(fd);
-}
-
-static void test_output_is_written_out_at_the_end(void **state)
-{
-    static char lines[OUTPUT_QUEUE_BYTES];
-    size_t seen = 0;
-    memset(lines, '\n', sizeof(lines));
-    assert_int_equal(fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES), PIPE_BYTES);
-    start_console(&console, NULL, (struct matrix_vm_options){0});
-    const size_t accepted = console_write(&console, lines, sizeof(lines));
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        close(reader);
-        matrix_output_destroy(output);
-        _exit(0);
-    }
-    fcntl(reader, F_SETFL, 0);
-    while (seen < accepted)
-        seen += (size_t)read(reader, text, sizeof(text));
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFEXITED(status)); /* with what, valgrind may have a word in */
-    assert_int_equal(seen, accepted);
-}
-
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, release)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, pipe_make, pipe_release)
     const struct CMUnitTest tests[] = {
         TEST(test_lines_come_whole),
         TEST(test_tags),
@@ -392,12 +230,6 @@ int main(void)
         TEST(test_rate_limit_recovers),
         TEST(test_no_limit_drops_nothing),
         TEST(test_limits_are_each_guests_own),
-        TEST(test_slow_reader_stops_a_patient_guest),
-        TEST(test_slow_reader_costs_a_lossy_guest_lines),
-        TEST(test_reader_that_is_gone),
-        TEST(test_reader_that_goes_while_lines_wait),
-        TEST(test_full_disk),
-        TEST(test_output_is_written_out_at_the_end),
     };
     return cmocka_run_group_tests_name("console", tests, NULL, NULL);
 }
