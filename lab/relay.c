@@ -8,6 +8,7 @@
  */
 #include "lab/flow.h"
 #include "lab/internal.h"
+#include "lab/wire.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -41,10 +42,7 @@ struct relay {
     struct lab_machine *machine;
     struct lab_result *result;
     struct flow input, output, errors; /* with a terminal: keys, and screen in output */
-    char *outgoing;                    /* on the control channel: the job, then messages */
-    size_t outgoing_length;
-    char control[256]; /* what came on it, up to a whole line */
-    size_t control_length;
+    struct wire control;               /* to the machine: the job, then messages */
     char messages[MESSAGES_MAX + 1];
     size_t messages_length;
     int signals;
@@ -54,16 +52,6 @@ struct relay {
 
 /* --- the control channel --------------------------------------------------------------------- */
 
-static void send_control(struct relay *relay, const char *text, size_t length)
-{
-    char *outgoing = realloc(relay->outgoing, relay->outgoing_length + length);
-    if (!outgoing)
-        return;
-    memcpy(outgoing + relay->outgoing_length, text, length);
-    relay->outgoing = outgoing;
-    relay->outgoing_length += length;
-}
-
 static void send_terminal_size(struct relay *relay)
 {
     struct winsize size;
@@ -71,17 +59,7 @@ static void send_terminal_size(struct relay *relay)
     if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size))
         return;
     int length = snprintf(line, sizeof(line), "%u %u\n", size.ws_row, size.ws_col);
-    send_control(relay, line, (size_t)length);
-}
-
-static void flush_control(struct relay *relay)
-{
-    int channel = relay->machine->channels[LAB_CONTROL];
-    ssize_t written = send(channel, relay->outgoing, relay->outgoing_length, MSG_NOSIGNAL);
-    if (written <= 0)
-        return;
-    relay->outgoing_length -= (size_t)written;
-    memmove(relay->outgoing, relay->outgoing + written, relay->outgoing_length);
+    wire_queue(&relay->control, line, (size_t)length);
 }
 
 static void limit_time(struct relay *relay, uint64_t length_ns)
@@ -91,8 +69,9 @@ static void limit_time(struct relay *relay, uint64_t length_ns)
         relay->deadline_ns = deadline_ns;
 }
 
-static void obey_control(struct relay *relay, const char *line)
+static void obey(const char *line, void *context)
 {
+    struct relay *relay = context;
     int status;
     unsigned long long taint;
     if (strcmp(line, "ready") == 0) {
@@ -109,28 +88,6 @@ static void obey_control(struct relay *relay, const char *line)
         relay->result->number = status;
         relay->result->taint = taint;
     }
-}
-
-static void read_control(struct relay *relay)
-{
-    size_t room = sizeof(relay->control) - 1 - relay->control_length;
-    ssize_t got =
-        read(relay->machine->channels[LAB_CONTROL], relay->control + relay->control_length, room);
-    if (got <= 0)
-        return;
-    relay->control_length += (size_t)got;
-    relay->control[relay->control_length] = '\0';
-    char *line = relay->control, *newline;
-    while ((newline = strchr(line, '\n'))) {
-        *newline = '\0';
-        obey_control(relay, line);
-        line = newline + 1;
-    }
-    relay->control_length = strlen(line);
-    /* A line that fills all is none of ours. */
-    if (relay->control_length == sizeof(relay->control) - 1)
-        relay->control_length = 0;
-    memmove(relay->control, line, relay->control_length);
 }
 
 /* --- the log and QEMU's words ---------------------------------------------------------------- */
@@ -222,9 +179,9 @@ static void set_watches(const struct relay *relay, struct pollfd *polled)
 {
     const int *channels = relay->machine->channels;
     polled[ON_SIGNAL] = (struct pollfd){.fd = relay->signals, .events = POLLIN};
-    polled[ON_CONTROL] =
-        (struct pollfd){.fd = channels[LAB_CONTROL],
-                        .events = (short)(POLLIN | (relay->outgoing_length > 0 ? POLLOUT : 0))};
+    polled[ON_CONTROL] = (struct pollfd){
+        .fd = channels[LAB_CONTROL],
+        .events = (short)(POLLIN | (relay->control.outgoing_length > 0 ? POLLOUT : 0))};
     polled[ON_LOG] = (struct pollfd){.fd = channels[LAB_LOG], .events = POLLIN};
     polled[ON_MESSAGES] = (struct pollfd){.fd = channels[LAB_MESSAGES], .events = POLLIN};
     watch(&relay->input, &polled[ON_INPUT], &polled[TO_INPUT]);
@@ -239,9 +196,9 @@ static void carry(struct relay *relay, const struct pollfd *polled)
     if (polled[ON_MESSAGES].revents)
         read_messages(relay);
     if (polled[ON_CONTROL].revents & POLLOUT)
-        flush_control(relay);
+        wire_send(&relay->control);
     if (polled[ON_CONTROL].revents & POLLIN)
-        read_control(relay);
+        wire_read(&relay->control, obey, relay);
 
     if (polled[ON_INPUT].revents)
         flow_fill(&relay->input);
@@ -273,7 +230,7 @@ static void acknowledge(struct relay *relay)
     if (!relay->exited || relay->acknowledged || !delivered)
         return;
     relay->acknowledged = true;
-    send_control(relay, "end\n", 4);
+    wire_queue(&relay->control, "end\n", 4);
     limit_time(relay, OFF_NS_MAX);
 }
 
@@ -379,9 +336,9 @@ struct matrix_error *lab_relay(const struct lab_options *options, const struct l
                                struct lab_machine *machine, struct lab_result *result)
 {
     CLEANUP_FREE struct relay *relay = calloc(1, sizeof(*relay));
-    if (!relay || !(relay->outgoing = strdup(job->script)))
+    if (!relay || !wire_queue(&relay->control, job->script, job->script_length))
         return error_host(ENOMEM, "talk to the lab's machine");
-    relay->outgoing_length = job->script_length;
+    relay->control.fd = machine->channels[LAB_CONTROL];
     relay->options = options;
     relay->machine = machine;
     relay->result = result;
@@ -400,7 +357,7 @@ struct matrix_error *lab_relay(const struct lab_options *options, const struct l
     if (relay->signals >= 0)
         close(relay->signals);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    free(relay->outgoing);
+    wire_free(&relay->control);
     if (!error && !(result->messages = strdup(relay->messages)))
         error = error_host(ENOMEM, "keep QEMU's messages");
     return error;
