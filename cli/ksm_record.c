@@ -2,6 +2,7 @@
 /* matrix ksm record: what KSM does, into a file, until a signal, the duration or a command's end. */
 #include "cli/ksm_record.h"
 
+#include "base/child.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -14,7 +15,6 @@
 #include "ksm/subject.h"
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -186,29 +186,11 @@ static struct matrix_error *open_store(struct recorder *recorder)
 /* With the signals that end us as it would have them, and none of our files. */
 static struct matrix_error *start_command(struct recorder *recorder)
 {
-    int failure[2], number = 0;
-    if (pipe2(failure, O_CLOEXEC))
-        return error_host(errno, "start %s", recorder->command[0]);
-    recorder->child = fork();
-    if (recorder->child == 0) {
-        sigset_t none;
-        sigemptyset(&none);
-        sigprocmask(SIG_SETMASK, &none, NULL);
-        execvp(recorder->command[0], recorder->command);
-        number = errno;
-        (void)!write(failure[1], &number, sizeof(number));
-        _exit(127);
-    }
-    const int forked = recorder->child < 0 ? errno : 0;
-    close(failure[1]);
-    const bool told = !forked && read(failure[0], &number, sizeof(number)) == sizeof(number);
-    close(failure[0]);
-    if (told)
-        waitpid(recorder->child, &recorder->child_status, 0);
-    if (told || forked) {
-        recorder->child = 0;
-        return error_host(told ? number : forked, "start %s", recorder->command[0]);
-    }
+    const struct child child = {
+        .argv = (const char *const *)recorder->command, .input_fd = -1, .output_fd = -1};
+    const int number = child_start(&child, &recorder->child);
+    if (number)
+        return error_host(number, "start %s", recorder->command[0]);
     CLEANUP_ERROR struct matrix_error *error =
         ksm_sampler_add(recorder->sampler, recorder->child, NULL);
     if (error && error->number != ESRCH && error->number != ENXIO)

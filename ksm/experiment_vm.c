@@ -2,6 +2,7 @@
 /* Starts, asks and ends the VMs of an experiment; see experiment_vm.h. */
 #include "ksm/experiment_vm.h"
 
+#include "base/child.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include <errno.h>
@@ -27,64 +28,35 @@
 
 /* --- starting -------------------------------------------------------------------------------- */
 
-struct child {
-    const char *const *argv;
-    int input_fd, log_fd, failure_fd;
-    bool merge_all;
-};
-
-/* In the child. Says errno through failure_fd, which exec closes, and gives up. */
-static void become(const struct child *child, pid_t parent)
+/* In the child, whose group is what is signalled later. */
+static int prepare(const void *merge_all)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1); /* it died before the line above */
-    dup2(child->input_fd, STDIN_FILENO);
-    dup2(child->log_fd, STDOUT_FILENO);
-    dup2(child->log_fd, STDERR_FILENO);
-    errno = 0;
-    if (!child->argv[0])
-        errno = EINVAL;
-    else if (!child->merge_all || prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) == 0)
-        execvp(child->argv[0], (char *const *)child->argv);
-    const int number = errno;
-    (void)!write(child->failure_fd, &number, sizeof(number));
-    _exit(127);
+    return *(const bool *)merge_all && prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0) ? errno : 0;
 }
 
-static const char *start_remedy(const struct child *child, int number)
+static const char *start_remedy(bool merge_all, int number)
 {
-    if (number == EINVAL && child->merge_all)
+    if (number == EINVAL && merge_all)
         return "`merge: all` needs Linux 6.4; leave it out where the command offers its own memory";
     return number == ENOENT ? "give it a path, or install it" : NULL;
 }
 
-static struct matrix_error *start_child(struct child *child, pid_t *pid)
+static struct matrix_error *start_program(const char *const *argv, int input_fd, int log_fd,
+                                          bool merge_all, pid_t *pid)
 {
-    int failure[2], number = 0;
-    if (pipe2(failure, O_CLOEXEC))
-        return error_host(errno, "make a pipe for %s", child->argv[0]);
-    const pid_t parent = getpid();
-    child->failure_fd = failure[1];
-    *pid = fork();
-    if (*pid == 0)
-        become(child, parent);
-    close(failure[1]);
-    if (*pid < 0)
-        number = errno;
-    else if (read(failure[0], &number, sizeof(number)) > 0)
-        waitpid(*pid, NULL, 0);
-    close(failure[0]);
+    const struct child child = {.argv = argv,
+                                .input_fd = input_fd,
+                                .output_fd = log_fd,
+                                .dies_with_us = true,
+                                .prepare = prepare,
+                                .context = &merge_all};
+    const int number = child_start(&child, pid);
     if (number == 0)
         return NULL;
-    *pid = 0;
-    return error_new(MATRIX_ERROR_HOST, number, start_remedy(child, number), "start %s",
-                     child->argv[0]);
+    return error_new(MATRIX_ERROR_HOST, number, start_remedy(merge_all, number), "start %s",
+                     argv[0]);
 }
 
 static struct matrix_error *open_log(const char *directory, const char *name, int flags,
@@ -154,9 +126,7 @@ struct matrix_error *experiment_vm_start(const struct experiment_start *start,
     if (!error && pipe2(input, O_CLOEXEC))
         error = error_host(errno, "make a pipe for %s", start->name);
     if (!error) {
-        struct child child = {
-            .argv = argv, .input_fd = input[0], .log_fd = log_fd, .merge_all = start->merge_all};
-        error = start_child(&child, &vm->pid);
+        error = start_program(argv, input[0], log_fd, start->merge_all, &vm->pid);
         close(input[0]);
         vm->input_fd = input[1];
         fcntl(vm->input_fd, F_SETFL, O_NONBLOCK);
@@ -179,8 +149,7 @@ struct matrix_error *experiment_command_start(const char *const *argv, const cha
     CLEANUP_CLOSE int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     CLEANUP_CLOSE int log_fd = -1;
     RETURN_IF_ERROR(open_log(directory, "run", 0, &log_path, &log_fd));
-    struct child child = {.argv = composed, .input_fd = nothing, .log_fd = log_fd};
-    return start_child(&child, pid);
+    return start_program(composed, nothing, log_fd, false, pid);
 }
 
 /* --- ending ---------------------------------------------------------------------------------- */

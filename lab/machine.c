@@ -5,6 +5,7 @@
  */
 #include "lab/internal.h"
 
+#include "base/child.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,47 +145,27 @@ static struct matrix_error *compose(const struct lab_options *options,
 }
 
 /* In the child. Nobody reads our terminal's signals but matrix-lab itself: a new session. */
-static void become_qemu(char **arguments, const int *channels, pid_t parent, int failure)
+static int prepare_qemu(const void *context)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    const int *channels = context;
     setsid();
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(1); /* matrix-lab died before the line above */
-
-    int nothing = open("/dev/null", O_RDONLY);
-    dup2(nothing, STDIN_FILENO);
-    dup2(channels[LAB_MESSAGES], STDOUT_FILENO);
-    dup2(channels[LAB_MESSAGES], STDERR_FILENO);
     for (int channel = 0; channel < LAB_MESSAGES; channel++)
         fcntl(channels[channel], F_SETFD, 0);
-    execvp(QEMU, arguments);
-    int number = errno;
-    (void)!write(failure, &number, sizeof(number));
-    _exit(127);
+    return 0;
 }
 
-/* A pipe that closes on exec carries the errno of an exec that failed. */
-static struct matrix_error *spawn(char **arguments, const int *channels, pid_t *pid)
+static struct matrix_error *spawn(char *const *arguments, const int *channels, pid_t *pid)
 {
-    int failure[2], number = 0;
-    if (pipe2(failure, O_CLOEXEC))
-        return error_host(errno, "make a pipe for QEMU");
-    pid_t parent = getpid();
-    *pid = fork();
-    if (*pid == 0)
-        become_qemu(arguments, channels, parent, failure[1]);
-    close(failure[1]);
-    if (*pid < 0)
-        number = errno;
-    else if (read(failure[0], &number, sizeof(number)) > 0)
-        waitpid(*pid, NULL, 0);
-    close(failure[0]);
+    CLEANUP_CLOSE int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const struct child child = {.argv = (const char *const *)arguments,
+                                .input_fd = nothing,
+                                .output_fd = channels[LAB_MESSAGES],
+                                .dies_with_us = true,
+                                .prepare = prepare_qemu,
+                                .context = channels};
+    const int number = child_start(&child, pid);
     if (number == 0)
         return NULL;
-    *pid = 0;
     return error_new(MATRIX_ERROR_HOST, number,
                      number == ENOENT ? "apt-get install qemu-system-x86" : NULL, "start %s", QEMU);
 }
