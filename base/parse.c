@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Reads and prints sizes, durations and numbers; for options, config files and reports. */
+/* Reads and prints sizes, durations and numbers, looks at names; for options, config files and reports. */
 #include "base/parse.h"
 
 #include "base/error.h"
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -169,6 +170,18 @@ struct matrix_error *parse_u64(const char *text, uint64_t minimum, uint64_t maxi
         return error_usage(NULL, "'%s' is out of range: from %" PRIu64 " to %" PRIu64, text,
                            minimum, maximum);
     *value = number;
+    return NULL;
+}
+
+struct matrix_error *parse_check_name(const char *name)
+{
+    const size_t length = strlen(name);
+    if (length == 0 || length > NAME_LENGTH_MAX)
+        return error_usage(NULL, "name: %zu characters; use 1 to %d", length, NAME_LENGTH_MAX);
+    for (const char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
+            return error_usage("use letters, digits, '-', '_' and '.'",
+                               "name: \"%s\" has a character that names must not have", name);
     return NULL;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sizes, durations and numbers as people write them, read and printed in one place, so that
+ * Sizes, durations, numbers and names as people write them, read and printed in one place, so that
  * every option, config key and report means the same by "64M" and "10ms".
  */
 #ifndef BASE_PARSE_H
@@ -26,6 +26,14 @@ struct matrix_error *parse_duration(const char *text, uint64_t *nanoseconds) MAT
 /* Reads an unsigned number, decimal or with 0x hexadecimal, from minimum to maximum. */
 struct matrix_error *parse_u64(const char *text, uint64_t minimum, uint64_t maximum,
                                uint64_t *value) MATRIX_MUST_CHECK;
+
+#define NAME_LENGTH_MAX 32
+
+/*
+ * Refuses what is no name for a guest or VM: 1 to NAME_LENGTH_MAX letters, digits, '-', '_' and '.', so
+ * that it may stand in a file's name and in a table. The complaint begins with the key, "name".
+ */
+struct matrix_error *parse_check_name(const char *name) MATRIX_MUST_CHECK;
 
 /* Holds whatever the functions below write: 2^64 with separators and the longest unit. */
 #define FORMAT_BYTES 32

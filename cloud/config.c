@@ -9,13 +9,11 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "base/yaml.h"
-#include <ctype.h>
 #include <errno.h>
 #include <matrix/core.h>
 #include <string.h>
 
-#define NAME_LENGTH_MAX 32
-#define DEFAULT_WEIGHT  100
+#define DEFAULT_WEIGHT 100
 
 /* --- the file as it is written: all values are text ------------------------------------------ */
 
@@ -71,13 +69,7 @@ static const cyaml_schema_value_t document_schema = {
 static struct matrix_error *check_name(const struct document *document, unsigned index)
 {
     const char *name = document->guests[index].name;
-    const size_t length = strlen(name);
-    if (length == 0 || length > NAME_LENGTH_MAX)
-        return error_usage(NULL, "name: %zu characters; use 1 to %d", length, NAME_LENGTH_MAX);
-    for (const char *c = name; *c; c++)
-        if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
-            return error_usage("use letters, digits, '-', '_' and '.'",
-                               "name: \"%s\" has a character that names must not have", name);
+    RETURN_IF_ERROR(parse_check_name(name));
     for (unsigned other = 0; other < index; other++)
         if (strcmp(document->guests[other].name, name) == 0)
             return error_usage("give each guest its own name",

@@ -6,6 +6,7 @@
 #ifndef KSM_EXPERIMENT_H
 #define KSM_EXPERIMENT_H
 
+#include "base/parse.h"
 #include "ksm/experiment_file.h"
 #include "ksm/lease.h"
 #include "ksm/map.h"
@@ -51,7 +52,7 @@ struct experiment_event {
 };
 
 struct experiment_map_vm {
-    char name[EXPERIMENT_NAME_MAX + 1];
+    char name[NAME_LENGTH_MAX + 1];
     uint64_t pages[KSM_STATES];
     uint64_t saved_bytes; /* its part: frames' costs split evenly */
 };

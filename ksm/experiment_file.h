@@ -15,7 +15,6 @@
 #include <stdint.h>
 
 #define EXPERIMENT_STEPS_MAX 1024
-#define EXPERIMENT_NAME_MAX  32
 
 enum experiment_action {
     EXPERIMENT_START,  /* a VM: a guest of Matrix, or any command */

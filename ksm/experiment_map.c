@@ -80,8 +80,7 @@ static size_t vm_index(struct experiment_map *map, const char *name)
     for (size_t i = 0; i < map->vm_count; i++)
         if (strcmp(map->vms[i].name, name) == 0)
             return i;
-    snprintf(map->vms[map->vm_count].name, sizeof(map->vms[0].name), "%.*s", EXPERIMENT_NAME_MAX,
-             name);
+    snprintf(map->vms[map->vm_count].name, sizeof(map->vms[0].name), "%.*s", NAME_LENGTH_MAX, name);
     return map->vm_count++;
 }
 

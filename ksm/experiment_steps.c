@@ -6,6 +6,7 @@
 #include "base/parse.h"
 #include <ctype.h>
 #include <errno.h>
+#include <matrix/vm.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,6 @@
 /* One that was under way when the wait began; one for a page to be seen, one for it to be merged. */
 #define DEFAULT_SCANS   3
 #define DEFAULT_CEILING (600 * NS_PER_S)
-#define MEMORY_MINIMUM  (UINT64_C(2) << 20)
 
 const struct experiment_quantity experiment_quantities[] = {
     {"pages_shared", SCOPE_HOST, "merged frames of the host"},
@@ -38,13 +38,7 @@ const struct experiment_quantity experiment_quantities[] = {
 
 static struct matrix_error *check_name(const char *name)
 {
-    const size_t length = strlen(name);
-    if (length == 0 || length > EXPERIMENT_NAME_MAX)
-        return error_usage(NULL, "name: %zu characters; use 1 to %d", length, EXPERIMENT_NAME_MAX);
-    for (const char *c = name; *c; c++)
-        if (!isalnum((unsigned char)*c) && !strchr("-_.", *c))
-            return error_usage("use letters, digits, '-', '_' and '.'",
-                               "name: \"%s\" has a character that names must not have", name);
+    RETURN_IF_ERROR(parse_check_name(name));
     if (!isalnum((unsigned char)name[0]))
         return error_usage("begin it with a letter or a digit", "name: \"%s\"", name);
     return NULL;
@@ -104,7 +98,7 @@ struct matrix_error *experiment_knobs_read(const struct knobs_text *text, struct
 static struct matrix_error *read_memory(const char *text, uint64_t *bytes)
 {
     RETURN_IF_ERROR(error_prefix(parse_size(text, bytes), "memory"));
-    if (*bytes < MEMORY_MINIMUM || *bytes % 4096)
+    if (*bytes < MATRIX_MEMORY_MINIMUM || *bytes % 4096)
         return error_usage("use whole pages, 2M or more", "memory: %s", text);
     return NULL;
 }

@@ -4,6 +4,7 @@
  * is refused with a message that names it, or describes an experiment that keeps every promise of
  * ksm/experiment_file.h.
  */
+#include "base/parse.h"
 #include "ksm/experiment_file.h"
 
 #include "ksm/journal.h"
@@ -29,7 +30,7 @@ static void check_step(const struct experiment_file *file, size_t index)
     const struct experiment_step *step = &file->steps[index];
     switch (step->action) {
     case EXPERIMENT_START:
-        FUZZ_CHECK(step->start.name[0] && strlen(step->start.name) <= EXPERIMENT_NAME_MAX,
+        FUZZ_CHECK(step->start.name[0] && strlen(step->start.name) <= NAME_LENGTH_MAX,
                    "a name of step %zu", index);
         FUZZ_CHECK(!strchr(step->start.name, '/'), "a path for a name: %s", step->start.name);
         FUZZ_CHECK(step->start.argv[0] && step->start.argv[0][0], "nothing to start");

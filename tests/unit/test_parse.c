@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Sizes, durations and numbers: what is read, what is refused and why, what is printed. */
+/* Sizes, durations, numbers and names: what is read, what is refused and why, what is printed. */
 #include "base/parse.h"
 #include "base/table.h"
 
@@ -133,6 +133,31 @@ static void test_numbers(void **state)
     check_refusal(parse_weight, "10001", "from 1 to 10000");
 }
 
+static void test_names(void **state)
+{
+    static const char *const good[] = {"a", "-", "Neo_2.0-rc", "0123456789abcdef0123456789abcdef"};
+    static const struct {
+        const char *name, *complaint;
+    } bad[] = {
+        {"", "0 characters"},
+        {"0123456789abcdef0123456789abcdefg", "33 characters"},
+        {"a b", "\"a b\" has a character"},
+        {"../neo", "must not have"},
+        {"a\n", "must not have"},
+        {"n\xc3\xa9o", "must not have"},
+    };
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_null(parse_check_name(good[i]));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct matrix_error *error = parse_check_name(bad[i].name);
+        assert_non_null(error);
+        assert_int_equal(error->kind, MATRIX_ERROR_USAGE);
+        if (strncmp(error->message, "name: ", 6) != 0 || !strstr(error->message, bad[i].complaint))
+            fail_msg("no '%s' in '%s'", bad[i].complaint, error->message);
+        matrix_error_free(error);
+    }
+}
+
 static void test_formats(void **state)
 {
     char b[FORMAT_BYTES];
@@ -185,8 +210,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),   cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_numbers), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests_name("parse", tests, NULL, NULL);
 }
