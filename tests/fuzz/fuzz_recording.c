@@ -8,9 +8,11 @@
 #include "ksm/text.h"
 
 #include "tests/fuzz/fuzz.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct matrix_error *check_step(const struct ksm_step *step, void *context)
 {
@@ -36,23 +38,54 @@ static void check_recording(const struct ksm_recording *recording)
                    "a mark of no session");
 }
 
-static char path[] = "/dev/shm/matrix-fuzz-XXXXXX";
+/*
+ * SQLite opens names only, and follows links: not /proc/self/fd. The name says whose it is, so that what
+ * a process left that was killed in the middle is removed by the next.
+ */
+#define MEMORY "/dev/shm"
+#define PREFIX "matrix-fuzz-"
 
+static char path[64];
+
+/* With what SQLite puts beside it. */
 static void remove_file(void)
 {
-    unlink(path);
+    static const char *const ends[] = {"", "-journal", "-shm", "-wal"};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        char name[sizeof(path) + 16];
+        snprintf(name, sizeof(name), "%s%s", path, ends[i]);
+        unlink(name);
+    }
 }
 
-/* SQLite opens names only, and follows links: not /proc/self/fd. */
+static void remove_what_was_left(void)
+{
+    DIR *directory = opendir(MEMORY);
+    for (const struct dirent *entry; directory && (entry = readdir(directory));) {
+        int pid, length = 0;
+        if (sscanf(entry->d_name, PREFIX "%d%n", &pid, &length) != 1 || pid <= 0)
+            continue;
+        if ((entry->d_name[length] == '\0' || entry->d_name[length] == '-') && kill(pid, 0) &&
+            errno == ESRCH)
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    }
+    if (directory)
+        closedir(directory);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    remove_what_was_left();
+    snprintf(path, sizeof(path), MEMORY "/" PREFIX "%d", getpid());
+    remove_file(); /* of one that had our number */
+    return 0;
+}
+
 static void fuzz_file(const uint8_t *data, size_t size)
 {
-    static int fd = -1;
-    if (fd < 0) {
-        fd = mkstemp(path);
-        atexit(remove_file);
-    }
-    FUZZ_CHECK(fd >= 0 && ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size,
-               "no file in memory");
+    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    FUZZ_CHECK(fd >= 0 && write(fd, data, size) == (ssize_t)size, "no file in memory");
+    close(fd);
     struct ksm_recording *recording;
     struct matrix_error *error = ksm_recording_open(path, &recording);
     if (!error) {
@@ -63,6 +96,7 @@ static void fuzz_file(const uint8_t *data, size_t size)
     if (error)
         fuzz_check_message(error);
     matrix_error_free(error);
+    remove_file();
 }
 
 static void fuzz_text(const char *text)
