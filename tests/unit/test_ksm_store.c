@@ -50,6 +50,13 @@ static void check_points(const struct ksm_recording *recording, size_t session)
     ksm_points_free(points, 5);
 }
 
+static struct matrix_error *check_missed(const struct ksm_step *step, void *context)
+{
+    assert_int_equal(step->missed, *(int *)context == 3 ? 7 : 0);
+    ++*(int *)context;
+    return NULL;
+}
+
 static void reads_what_was_written(void **state)
 {
     struct ksm_recording *recording;
@@ -74,6 +81,9 @@ static void reads_what_was_written(void **state)
     assert_int_equal(recording->mark_count, 1);
     assert_string_equal(recording->marks[0].text, "VM 1 started");
     check_points(recording, 0);
+    int samples = 0;
+    succeed(ksm_recording_walk(recording, check_missed, &samples));
+    assert_int_equal(samples, SAMPLES);
     assert_int_equal(ksm_recording_find(recording, 0, 0, "no_such"), -1);
     assert_int_equal(ksm_recording_find(recording, 0, 78, "resident_bytes"), -1);
     ksm_recording_close(recording);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -183,6 +184,48 @@ static void killed_at_any_moment(void **state)
     munmap((void *)count, sizeof(*count));
 }
 
+/* What was to be stored and was not would be missing from all that follows: no sample is added then. */
+static void disk_is_full_for_a_while(void **state)
+{
+    struct world world;
+    struct rlimit before, none;
+    struct ksm_store *store = store_make(false, NULL);
+    world_make(&world);
+    world_set(&world, 0);
+    succeed(ksm_store_add(store, &world.sample));
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 4096, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    world_set(&world, 1);
+    struct matrix_error *error = ksm_store_add(store, &world.sample);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    fails_with(error, store_path);
+    world_set(&world, 2);
+    fails_with(ksm_store_add(store, &world.sample), "an earlier one failed");
+    matrix_error_free(ksm_store_close(store));
+    /* What was there before is whole. */
+    struct ksm_recording *recording;
+    succeed(ksm_recording_open(store_path, &recording));
+    assert_int_equal(recording->series_count, 5);
+    ksm_recording_close(recording);
+}
+
+/* A recorder that was killed, and whose pid is another's now: by a start time that is not ours. */
+static void nobody_records_any_more(void **state)
+{
+    struct ksm_store *store = store_make(false, NULL);
+    sqlite3 *database;
+    succeed(ksm_store_mark_running(store_path, "here"));
+    succeed(database_open(store_path, DATABASE_WRITE, &database));
+    succeed(database_run(database, "UPDATE session SET recorder_start_time_ns = 1", "change"));
+    sqlite3_close(database);
+    fails_with(ksm_store_mark_running(store_path, "there"), "nobody is recording");
+    succeed(ksm_store_close(store));
+    fails_with(ksm_store_mark_running(store_path, "there"), "nobody is recording");
+}
+
 static void make_foreign(const char *sql)
 {
     sqlite3 *database;
@@ -262,6 +305,8 @@ int main(void)
         cmocka_unit_test_teardown(cut_off_wal, store_remove_files),
         cmocka_unit_test_teardown(damaged_anywhere, store_remove_files),
         cmocka_unit_test_teardown(killed_at_any_moment, store_remove_files),
+        cmocka_unit_test_teardown(disk_is_full_for_a_while, store_remove_files),
+        cmocka_unit_test_teardown(nobody_records_any_more, store_remove_files),
         cmocka_unit_test_teardown(foreign_files, store_remove_files),
         cmocka_unit_test_teardown(senseless_rows, store_remove_files),
     };
