@@ -22,7 +22,8 @@ deed deed_serve_in_thread; /* a second thread serves from now on, and the first 
 deed deed_setns;           /* pid: its children are made in that one's pid namespace */
 deed deed_reparent;        /* pid, new parent: by this actor instead of the test */
 deed deed_drop_ptrace;     /* gives CAP_SYS_PTRACE up */
-deed deed_exec_in_thread;  /* a second thread calls exec, of a program that sleeps for ever */
+/* A second thread calls exec, of a program that sleeps for ever: no answer is to be waited for. */
+deed deed_exec_in_thread;
 
 /* Starts another thread, that spins or sleeps; tells its tid. The tid of thread 0, 1... */
 deed deed_add_thread;
