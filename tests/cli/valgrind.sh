@@ -17,7 +17,7 @@ fi
 
 clean() { # PROGRAM: passes under valgrind, which finds nothing
     # A forked child ends with what its parent holds; that is no leak.
-    attempt timeout 120 valgrind --quiet --child-silent-after-fork=yes --leak-check=full --show-leak-kinds=all \
+    attempt timeout 600 valgrind --quiet --child-silent-after-fork=yes --leak-check=full --show-leak-kinds=all \
         --errors-for-leak-kinds=all --error-exitcode=99 --log-file="$scratch/valgrind" \
         --suppressions="$(dirname "$0")/valgrind.supp" "$1" "$build"
     [ "$status" -eq 0 ] && [ ! -s "$scratch/valgrind" ] && return
