@@ -54,16 +54,22 @@ static bool is_reachable(struct page *page, bool is_write)
 	return reachable;
 }
 
+/*
+ * The access itself, which KASAN is not to check: by force, it may be to a piece of a page of the
+ * kernel's that is free just now, and that is no mistake of who reads it.
+ */
+static noinline __no_sanitize_address u8 touch(u8 *at, bool is_write, u8 value)
+{
+	return is_write ? arch_xchg(at, value) : READ_ONCE(*at);
+}
+
 /* The page is reachable, and stays what it is: it is referenced, or mapped and its table locked. */
 static void access_byte(struct page *page, struct access *access)
 {
 	struct matrix_lens_byte *byte = access->byte;
 	u8 *at = (u8 *)kmap_local_page(page) + offset_in_page(byte->physical_address);
 
-	if (access->is_write)
-		byte->value = xchg(at, byte->value);
-	else
-		byte->value = READ_ONCE(*at);
+	byte->value = touch(at, access->is_write, byte->value);
 	kunmap_local(at);
 	if (access->is_write && is_user_memory(page_folio(page))) {
 		access->written = page_folio(page);
