@@ -22,6 +22,7 @@ import oracle  # noqa: E402
 
 MATRIX = os.path.join(os.path.abspath(sys.argv[1]), "matrix")
 KSM = "/sys/kernel/mm/ksm/"
+KHUGEPAGED = "/sys/kernel/mm/transparent_hugepage/khugepaged/"
 LOCK = "/run/lock/matrix-ksm"
 NONCE = int.from_bytes(os.urandom(7), "little")
 PATIENCE_S = 400  # ksmd goes through all mergeable memory of the machine first, whoever's it is
@@ -70,12 +71,13 @@ def lock():
     return None
 
 
-def turn(knobs):
+def turn(knobs, directory=KSM):
     """Sets what there is of them; at the end all is as before."""
     for name, value in knobs.items():
-        if os.path.exists(KSM + name):
-            atexit.register(write, KSM + name, re.sub(r".*\[(\S+)\].*", r"\1", read(KSM + name)))
-            write(KSM + name, value)
+        path = directory + name
+        if os.path.exists(path):
+            atexit.register(write, path, re.sub(r".*\[(\S+)\].*", r"\1", read(path)))
+            write(path, value)
 
 
 class Planter:
@@ -331,6 +333,8 @@ def main():
     turn({"run": "0", "max_page_sharing": read(KSM + "max_page_sharing"), "use_zero_pages": "0",
           "advisor_mode": "none", "smart_scan": "0", "pages_to_scan": "50000",
           "sleep_millisecs": "1"})
+    # It makes huge pages of small ones, and of merged ones, whenever it comes by.
+    turn({"scan_sleep_millisecs": "100000000"}, KHUGEPAGED)
     a = Planter(f"equal:{EQUAL}:0", f"equal:{PAIR}:1000", f"same:{WITHIN // 2}:2000",
                 f"same:{WITHIN // 2}:2001", f"same:{MANY}:3000", f"own:{OWN}", "none:10")
     b = Planter(f"equal:{EQUAL}:0", f"equal:{PAIR}:1000", f"same:{MANY}:3000", f"own:{OWN}")
