@@ -53,7 +53,7 @@ struct matrix_error *matrix_core_create(const struct matrix_core_options *option
     if (!core->options.slice_ns)
         core->options.slice_ns = MATRIX_SLICE_DEFAULT_NS;
     heap_init(&core->sleepers, sleeps_less);
-    struct matrix_error *error = policy_create(core->options.slice_ns, &core->policy);
+    struct matrix_error *error = policy_create(core->options.slice_ns, NULL, &core->policy);
     if (error) {
         matrix_core_destroy(core);
         return error;
@@ -129,7 +129,7 @@ static void account(struct matrix_core *core, struct task *task)
     }
     core->guests_cpu_ns += spent;
     task->guest->vm->cpu_ns += spent;
-    policy_charge(core->policy, &task->guest->entity, spent);
+    policy_charge(core->policy, &task->guest->entity, spent, 0);
 }
 
 static void handle_events(struct matrix_core *core, uint64_t now)
@@ -299,7 +299,7 @@ static void run_loop(struct matrix_core *core)
         }
         if ((event && now >= event) || core->preempt.watch_signal)
             handle_events(core, now);
-        struct policy_entity *entity = core->stop ? NULL : policy_pick(core->policy);
+        struct policy_entity *entity = core->stop ? NULL : policy_pick(core->policy, now);
         core->decisions++;
         if (!entity) {
             if (!core->stop)

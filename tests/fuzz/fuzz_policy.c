@@ -2,7 +2,8 @@
 /*
  * libFuzzer target for cloud/policy.h: any sequence of joins, leaves and runs against a fluid model
  * that knows no virtual time. Nobody who can run is passed over for longer than the promised bound,
- * nobody gets ahead by more, nobody is lost, and the accounts add up.
+ * nobody gets ahead by more, nobody is lost, and the accounts add up. Every other input is a history of
+ * contracts with limits and groups: ceilings are kept, nothing breaks.
  */
 #include "cloud/policy.h"
 
@@ -12,6 +13,7 @@
 #define SLICE    1000000
 #define ROUNDING 1.0L
 #define GUESTS   12
+#define GROUPS   3
 
 struct guest {
     struct policy_entity entity;
@@ -95,7 +97,7 @@ static uint64_t take_time(struct fuzz_input *input, uint64_t slice, uint64_t ove
 static void run(struct world *world, struct fuzz_input *input)
 {
     catch_up(world);
-    struct policy_entity *picked = policy_pick(world->policy);
+    struct policy_entity *picked = policy_pick(world->policy, 0);
     FUZZ_CHECK((picked != NULL) == (world->runnable > 0), "%zu can run", world->runnable);
     if (!picked)
         return;
@@ -108,7 +110,7 @@ static void run(struct world *world, struct fuzz_input *input)
 
     const uint64_t ran =
         take_time(input, slice, world->runnable > 1 ? world->overrun : 100 * SLICE);
-    policy_charge(world->policy, picked, ran);
+    policy_charge(world->policy, picked, ran, 0);
     guest->given += ran;
     const long double made_good = (long double)ran < world->owed ? (long double)ran : world->owed;
     world->owed -= made_good;
@@ -161,10 +163,121 @@ static void teach_overrun(const struct world *world)
         policy_entity_init(&teachers[i], 1);
         FUZZ_NO_ERROR(policy_join(world->policy, &teachers[i]));
     }
-    struct policy_entity *picked = policy_pick(world->policy);
-    policy_charge(world->policy, picked, policy_slice(world->policy, picked) + world->overrun);
+    struct policy_entity *picked = policy_pick(world->policy, 0);
+    policy_charge(world->policy, picked, policy_slice(world->policy, picked) + world->overrun, 0);
     for (int i = 0; i < 2; i++)
         policy_leave(world->policy, &teachers[i]);
+}
+
+/* --- contracts ------------------------------------------------------------------------------ */
+
+struct limited {
+    struct policy_entity guest, *entity; /* guest, or a group */
+    long double over, least_over;        /* what it got beyond its ceiling, since that was set */
+};
+
+struct limits {
+    struct policy *policy;
+    struct limited all[GROUPS + GUESTS]; /* groups first: one within the other */
+    uint64_t now;
+};
+
+static struct policy_contract take_contract(struct fuzz_input *input)
+{
+    return (struct policy_contract){
+        .weight = (uint32_t)fuzz_take(input, 2),
+        .floor_ppm = (uint32_t)fuzz_take(input, 1) * 2000,
+        .ceiling_ppm = (uint32_t)fuzz_take(input, 1) * 4100,
+        .latency_ns = fuzz_take(input, 1) * 100000,
+    };
+}
+
+/* Whether it is accepted or not, nothing may break. */
+static void set_contract(struct limits *limits, struct fuzz_input *input)
+{
+    struct limited *one = &limits->all[fuzz_take(input, 1) % (GROUPS + GUESTS)];
+    const struct policy_contract contract = take_contract(input);
+    matrix_error_free(policy_set(limits->policy, one->entity, &contract));
+    one->over = one->least_over = 0;
+}
+
+static void add_all(struct limits *limits, struct fuzz_input *input)
+{
+    const struct policy_contract plain = {.weight = 10};
+    for (int i = 0; i < GROUPS + GUESTS; i++) {
+        struct limited *one = &limits->all[i];
+        struct policy_entity *parent = i < GROUPS
+                                           ? (i ? limits->all[i - 1].entity : NULL)
+                                           : limits->all[fuzz_take(input, 1) % GROUPS].entity;
+        one->entity = &one->guest;
+        if (i < GROUPS)
+            FUZZ_NO_ERROR(policy_add_group(limits->policy, parent, "group", &plain, &one->entity));
+        else
+            FUZZ_NO_ERROR(
+                policy_add(limits->policy, i % 2 ? parent : NULL, one->entity, "guest", &plain));
+    }
+}
+
+/* In no window a ceiling is passed by more than two slices; here, the runs exceed theirs by one. */
+static void check_ceilings(struct limits *limits, const uint64_t before[], uint64_t passed)
+{
+    for (int i = 0; i < GROUPS + GUESTS; i++) {
+        struct limited *one = &limits->all[i];
+        const uint32_t ceiling = one->entity->contract.ceiling_ppm;
+        const long double got = (long double)(one->entity->cpu_ns - before[i]);
+        one->over += got - (long double)passed * ceiling / POLICY_WHOLE;
+        FUZZ_CHECK(!ceiling || one->over - one->least_over <= 3.0L * SLICE + ROUNDING,
+                   "%d passed its ceiling by %Lf", i, one->over - one->least_over);
+        one->least_over = fminl(one->least_over, one->over);
+    }
+}
+
+static void run_limited(struct limits *limits, struct fuzz_input *input)
+{
+    uint64_t before[GROUPS + GUESTS];
+    for (int i = 0; i < GROUPS + GUESTS; i++)
+        before[i] = limits->all[i].entity->cpu_ns;
+    const uint64_t start = limits->now;
+    struct policy_entity *picked = policy_pick(limits->policy, limits->now);
+    const uint64_t release = policy_release_ns(limits->policy);
+    FUZZ_CHECK(picked || release || !policy_runnable(limits->policy), "nobody, for ever");
+    FUZZ_CHECK(!release || release > limits->now, "it may run already");
+    if (picked) {
+        const uint64_t slice = policy_slice(limits->policy, picked);
+        FUZZ_CHECK(slice > 0 && slice <= SLICE, "slice %llu", (unsigned long long)slice);
+        const uint64_t ran = take_time(input, slice, SLICE);
+        limits->now += ran;
+        policy_charge(limits->policy, picked, ran, limits->now);
+    } else if (release) {
+        limits->now = release;
+    }
+    check_ceilings(limits, before, limits->now - start);
+}
+
+static void fuzz_limits(struct fuzz_input *input)
+{
+    struct limits limits = {.now = 1};
+    FUZZ_NO_ERROR(
+        policy_create(SLICE, fuzz_take(input, 1) % 4 ? NULL : "round-robin", &limits.policy));
+    add_all(&limits, input);
+    while (input->left) {
+        const unsigned choice = (unsigned)fuzz_take(input, 1);
+        struct policy_entity *guest = &limits.all[GROUPS + choice / 8 % GUESTS].guest;
+        if (choice % 8 == 0)
+            FUZZ_NO_ERROR(policy_join(limits.policy, guest));
+        else if (choice % 8 == 1)
+            policy_leave(limits.policy, guest);
+        else if (choice % 8 == 2)
+            set_contract(&limits, input);
+        else
+            run_limited(&limits, input);
+    }
+    for (int i = GROUPS; i < GROUPS + GUESTS; i++) {
+        struct policy_share share;
+        policy_share(limits.policy, &limits.all[i].guest, &share);
+        FUZZ_CHECK(share.entitled_ns <= share.contended_total_ns + 1, "guest %d: too much", i);
+    }
+    policy_destroy(limits.policy);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -172,8 +285,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const uint64_t overruns[] = {0, SLICE / 40, SLICE / 2, SLICE};
     static const uint32_t weights[] = {1, 3, 30, 70, 100, 1000, 5000, 0, 20000, 10000, 2, 7};
     struct fuzz_input input = {data, size};
+    if (fuzz_take(&input, 1) % 2) {
+        fuzz_limits(&input);
+        return 0;
+    }
     struct world world = {.overrun = overruns[fuzz_take(&input, 1) % 4]};
-    FUZZ_NO_ERROR(policy_create(SLICE, &world.policy));
+    FUZZ_NO_ERROR(policy_create(SLICE, NULL, &world.policy));
     teach_overrun(&world);
     for (size_t i = 0; i < GUESTS; i++)
         policy_entity_init(&world.guests[i].entity, weights[fuzz_take(&input, 1) % 12]);

@@ -7,24 +7,7 @@
 #ifndef TESTS_UNIT_POLICY_WORLD_H
 #define TESTS_UNIT_POLICY_WORLD_H
 
-#define SLICE  UINT64_C(1000000)
-#define SECOND UINT64_C(1000000000)
-
-/* The model rounds at 2^-64 of at most hours; the policy at 2^-32 ns. */
-#define ROUNDING 1.0L
-
-static uint64_t random_next(uint64_t *state) /* SplitMix64 */
-{
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-static uint64_t random_below(uint64_t *state, uint64_t limit)
-{
-    return random_next(state) % limit;
-}
+#include "policy_random.h"
 
 /* --- the fluid model ------------------------------------------------------------------------ */
 
@@ -50,7 +33,7 @@ static void world_create(struct world *world, size_t count, uint64_t seed)
     *world = (struct world){.count = count, .seed = seed, .first_seed = seed};
     world->guests = calloc(count, sizeof(*world->guests));
     assert_non_null(world->guests);
-    assert_null(policy_create(SLICE, &world->policy));
+    assert_null(policy_create(SLICE, NULL, &world->policy));
 }
 
 static void world_destroy(struct world *world)
@@ -137,7 +120,7 @@ static size_t world_step(struct world *world, world_run *run)
 {
     world->steps++;
     world_catch_up(world);
-    struct policy_entity *picked = policy_pick(world->policy);
+    struct policy_entity *picked = policy_pick(world->policy, 0);
     assert_int_equal(picked != NULL, world->runnable > 0); /* work conservation */
     if (!picked)
         return SIZE_MAX;
@@ -152,7 +135,7 @@ static size_t world_step(struct world *world, world_run *run)
     uint64_t ran = run(world, i, slice);
     if (world->runnable > 1 && ran > slice && ran - slice > world->overrun)
         world->overrun = ran - slice;
-    policy_charge(world->policy, picked, ran);
+    policy_charge(world->policy, picked, ran, 0);
     long double made_good = (long double)ran < world->owed ? (long double)ran : world->owed;
     world->owed -= made_good;
     guest->lag -= (long double)ran;

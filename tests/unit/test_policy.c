@@ -212,14 +212,14 @@ static void test_request_spans_short_runs(void **state)
 {
     struct policy *policy;
     struct policy_entity entity;
-    assert_null(policy_create(SLICE, &policy));
+    assert_null(policy_create(SLICE, NULL, &policy));
     policy_entity_init(&entity, 10);
     assert_null(policy_join(policy, &entity));
     policy_virtual_t deadline = entity.deadline;
     for (uint64_t tenth = 10; tenth >= 2; tenth--) {
         assert_true(entity.deadline == deadline);
-        assert_int_equal(policy_slice(policy, policy_pick(policy)), SLICE / 10 * tenth);
-        policy_charge(policy, &entity, SLICE / 10);
+        assert_int_equal(policy_slice(policy, policy_pick(policy, 0)), SLICE / 10 * tenth);
+        policy_charge(policy, &entity, SLICE / 10, 0);
     }
     assert_true(entity.deadline > deadline); /* a tenth was left: not worth a switch */
     assert_int_equal(policy_slice(policy, &entity), SLICE);
@@ -255,23 +255,23 @@ static void test_accounting(void **state)
     struct policy *policy;
     struct policy_entity neo, morpheus;
     struct policy_share share;
-    assert_null(policy_create(SLICE, &policy));
+    assert_null(policy_create(SLICE, NULL, &policy));
     assert_null(policy_reserve(policy, 2));
     policy_entity_init(&neo, 70);
     policy_entity_init(&morpheus, 30);
-    assert_null(policy_pick(policy));
+    assert_null(policy_pick(policy, 0));
 
     assert_null(policy_join(policy, &neo));
     assert_null(policy_join(policy, &neo)); /* once is enough */
-    assert_ptr_equal(policy_pick(policy), &neo);
-    policy_charge(policy, &neo, 500); /* alone */
+    assert_ptr_equal(policy_pick(policy, 0), &neo);
+    policy_charge(policy, &neo, 500, 0); /* alone */
     assert_null(policy_join(policy, &morpheus));
-    policy_charge(policy, &neo, 1000);
-    policy_charge(policy, &morpheus, 2000);
+    policy_charge(policy, &neo, 1000, 0);
+    policy_charge(policy, &morpheus, 2000, 0);
     policy_leave(policy, &neo);
     policy_leave(policy, &neo);
-    policy_charge(policy, &neo, 12345); /* away: nothing */
-    policy_charge(policy, &morpheus, 4000);
+    policy_charge(policy, &neo, 12345, 0); /* away: nothing */
+    policy_charge(policy, &morpheus, 4000, 0);
 
     policy_share(policy, &neo, &share);
     assert_int_equal(share.cpu_ns, 1500);
@@ -287,14 +287,14 @@ static void test_accounting(void **state)
     assert_in_range(share.entitled_ns, 899, 900);
     assert_int_equal(policy_runnable(policy), 1);
     policy_leave(policy, &morpheus);
-    assert_null(policy_pick(policy));
+    assert_null(policy_pick(policy, 0));
     policy_destroy(policy);
 }
 
 static void test_bad_arguments(void **state)
 {
     struct policy *policy;
-    struct matrix_error *error = policy_create(0, &policy);
+    struct matrix_error *error = policy_create(0, NULL, &policy);
     assert_non_null(error);
     assert_int_equal(error->kind, MATRIX_ERROR_USAGE);
     matrix_error_free(error);
@@ -306,15 +306,15 @@ static void test_bad_arguments(void **state)
     policy_entity_init(&entity, UINT32_MAX);
     assert_int_equal(entity.weight, POLICY_WEIGHT_MAX);
 
-    assert_null(policy_create(1, &policy)); /* the shortest slice still lets it run */
+    assert_null(policy_create(1, NULL, &policy)); /* the shortest slice still lets it run */
     assert_null(policy_join(policy, &entity));
     for (int i = 0; i < 10; i++) {
-        assert_ptr_equal(policy_pick(policy), &entity);
+        assert_ptr_equal(policy_pick(policy, 0), &entity);
         assert_int_equal(policy_slice(policy, &entity), 1);
-        policy_charge(policy, &entity, (uint64_t)i % 2);
+        policy_charge(policy, &entity, (uint64_t)i % 2, 0);
     }
-    policy_charge(policy, &entity, UINT64_MAX / 2); /* 292 years at once */
-    assert_ptr_equal(policy_pick(policy), &entity);
+    policy_charge(policy, &entity, UINT64_MAX / 2, 0); /* 292 years at once */
+    assert_ptr_equal(policy_pick(policy, 0), &entity);
     policy_destroy(policy);
 }
 
@@ -324,7 +324,7 @@ static void policy_measure(size_t count, uint64_t decisions)
     struct policy *policy;
     struct policy_entity *entities = calloc(count, sizeof(*entities));
     assert_non_null(entities);
-    assert_null(policy_create(SLICE, &policy));
+    assert_null(policy_create(SLICE, NULL, &policy));
     uint64_t seed = 42;
     for (size_t i = 0; i < count; i++) {
         policy_entity_init(&entities[i], random_weight(&seed));
@@ -333,9 +333,9 @@ static void policy_measure(size_t count, uint64_t decisions)
 
     uint64_t worst = 0, start = clock_now_ns(CLOCK_MONOTONIC), previous = start;
     for (uint64_t i = 0; i < decisions; i++) {
-        struct policy_entity *picked = policy_pick(policy);
+        struct policy_entity *picked = policy_pick(policy, 0);
         uint64_t slice = policy_slice(policy, picked);
-        policy_charge(policy, picked, i % 4 ? slice : slice / 3);
+        policy_charge(policy, picked, i % 4 ? slice : slice / 3, 0);
         uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
         worst = now - previous > worst ? now - previous : worst;
         previous = now;
@@ -354,7 +354,7 @@ static void policy_measure(size_t count, uint64_t decisions)
     }
     for (size_t i = 0; i < count; i++)
         policy_leave(policy, &entities[i]);
-    assert_null(policy_pick(policy));
+    assert_null(policy_pick(policy, 0));
     policy_destroy(policy);
     free(entities);
 }
