@@ -59,6 +59,18 @@ static struct matrix_error *open_output(struct cloud_guest *guest, const char *g
     return matrix_output_create(guest->output_fd, &guest->output);
 }
 
+static struct matrix_contract contract_of(const struct cloud *cloud,
+                                          const struct config_contract *config)
+{
+    return (struct matrix_contract){
+        .weight = config->weight,
+        .floor_ppm = config->floor_ppm,
+        .ceiling_ppm = config->ceiling_ppm,
+        .latency_ns = config->latency_ns,
+        .group = config->group == CONFIG_NO_GROUP ? NULL : cloud->groups[config->group],
+    };
+}
+
 static struct matrix_error *create_guest(struct cloud *cloud, unsigned index, const char *directory)
 {
     const struct config_guest *config = &cloud->config.guests[index];
@@ -80,7 +92,23 @@ static struct matrix_error *create_guest(struct cloud *cloud, unsigned index, co
         .output_escape = !guest->output,
     };
     RETURN_IF_ERROR(matrix_vm_create(cloud->kvm, path, &options, &guest->vm));
-    return matrix_core_add(cloud->core, guest->vm, config->weight);
+    const struct matrix_contract contract = contract_of(cloud, &config->contract);
+    return matrix_core_add_contract(cloud->core, guest->vm, &contract);
+}
+
+static struct matrix_error *create_groups(struct cloud *cloud)
+{
+    const struct cloud_config *config = &cloud->config;
+    cloud->groups = calloc(config->group_count + 1, sizeof(struct matrix_core_group *));
+    if (!cloud->groups)
+        return error_host(ENOMEM, "make the groups");
+    for (unsigned i = 0; i < config->group_count; i++) {
+        const struct matrix_contract contract = contract_of(cloud, &config->groups[i].contract);
+        RETURN_IF_ERROR(error_prefix(matrix_core_add_group(cloud->core, config->groups[i].name,
+                                                           &contract, &cloud->groups[i]),
+                                     "group %s", config->groups[i].name));
+    }
+    return NULL;
 }
 
 static struct matrix_error *create_guests(struct cloud *cloud, const char *file)
@@ -95,6 +123,10 @@ static struct matrix_error *create_guests(struct cloud *cloud, const char *file)
     for (unsigned i = 0; i < cloud->config.guest_count; i++)
         RETURN_IF_ERROR(error_prefix(create_guest(cloud, i, directory), "%s: guest %s", file,
                                      cloud->config.guests[i].name));
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        double least;
+        matrix_core_promise(cloud->core, i, &least, &cloud->guests[i].promised);
+    }
     return NULL;
 }
 
@@ -237,6 +269,7 @@ static void clean_up(struct cloud *cloud)
             close(cloud->guests[i].output_fd);
     }
     free(cloud->guests);
+    free(cloud->groups);
     matrix_output_destroy(cloud->output);
     matrix_output_destroy(cloud->terminal);
     for (int end = 0; end < 2; end++)
@@ -268,15 +301,20 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
                                 int *status)
 {
     RETURN_IF_ERROR(config_read(options->file, &cloud->config));
+    cloud->slice_ns = options->slice_ns        ? options->slice_ns
+                      : cloud->config.slice_ns ? cloud->config.slice_ns
+                                               : MATRIX_SLICE_DEFAULT_NS;
+    if (options->check) {
+        *status = EXIT_SUCCESS;
+        return error_prefix(cloud_check(&cloud->config, cloud->slice_ns, stdout), "%s",
+                            options->file);
+    }
     CLEANUP_FILE FILE *file = NULL;
     if (options->report_path)
         RETURN_IF_ERROR(open_report(options->report_path, &file));
 
     const int core = options->core != CONFIG_CORE_UNSET ? options->core : cloud->config.core;
     cloud->host_cpu = core == CONFIG_CORE_UNSET ? default_cpu() : core;
-    cloud->slice_ns = options->slice_ns        ? options->slice_ns
-                      : cloud->config.slice_ns ? cloud->config.slice_ns
-                                               : MATRIX_SLICE_DEFAULT_NS;
     cloud->has_screen =
         !options->plain && !options->quiet && !options->json && isatty(STDOUT_FILENO);
     cloud->shows_progress = !options->quiet && !cloud->has_screen;
@@ -287,10 +325,12 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
         .tick_ns = cloud->has_screen ? SCREEN_TICK_NS : PROGRESS_TICK_NS,
         .tick = tick,
         .context = cloud,
+        .policy = cloud->config.policy,
     };
     RETURN_IF_ERROR(matrix_kvm_open(options->kvm_path, &cloud->kvm));
     RETURN_IF_ERROR(open_outputs(cloud, options));
     RETURN_IF_ERROR(matrix_core_create(&core_options, &cloud->core));
+    RETURN_IF_ERROR(error_prefix(create_groups(cloud), "%s", options->file));
     RETURN_IF_ERROR(create_guests(cloud, options->file));
 
     struct matrix_core_result result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `matrix cloud`: options (cloud_options.c), the run itself (cloud.c), what is shown meanwhile (cloud_screen.c), and the report
+/* `matrix cloud`: options (cloud_options.c), the contract before it (cloud_check.c), the run itself (cloud.c), what is shown meanwhile (cloud_screen.c), and the report
  * of the contract at the end (cloud_report.c). */
 #ifndef CLI_CLOUD_H
 #define CLI_CLOUD_H
@@ -17,7 +17,7 @@ struct cloud_options {
     const char *control; /* PATH, auto or none; NULL: not said */
     uint64_t duration_ns, slice_ns;
     int core;
-    bool json, plain, quiet;
+    bool json, plain, quiet, check;
 };
 
 /* Reads it; does not return if it is wrong (EXIT_BAD_USAGE) or asks for help. */
@@ -28,6 +28,7 @@ struct cloud_guest {
     struct matrix_vm *vm;
     struct matrix_output *output; /* its own file; NULL: the shared one */
     int output_fd;
+    double promised; /* its share while all can run */
     bool fault_shown;
     pid_t renderer; /* of its fault report, to be waited for; 0: none */
     /* As of the last look at it, for rates. */
@@ -41,6 +42,7 @@ struct cloud {
     struct matrix_core *core;
     struct control_server *control;
     struct cloud_guest *guests;
+    struct matrix_core_group **groups;
     int host_cpu; /* negative: not pinned */
     uint64_t slice_ns;
     struct matrix_output *output;   /* where guests without a file of their own print */
@@ -53,6 +55,9 @@ struct cloud {
     unsigned screen_lines; /* on the terminal now, to be drawn over */
     uint64_t seen_ns, seen_cpu_ns;
 };
+
+/* `--check`: admits the contracts of the file, as a run would, and prints what they come to. */
+struct matrix_error *cloud_check(const struct cloud_config *config, uint64_t slice_ns, FILE *file);
 
 /* Draws the table anew, below what guests have printed since. */
 void cloud_screen_draw(struct cloud *cloud);

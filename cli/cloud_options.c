@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_REPORT = 256, OPTION_JSON, OPTION_PLAIN, OPTION_KVM, OPTION_CONTROL };
+enum { OPTION_REPORT = 256, OPTION_CHECK, OPTION_JSON, OPTION_PLAIN, OPTION_KVM, OPTION_CONTROL };
 
 static const struct argp_option option_table[] = {
     {"report", OPTION_REPORT, "FILE.json", 0, "write the contract report to this file", 0},
+    {"check", OPTION_CHECK, NULL, 0,
+     "check the file, print the contract as it will be kept, and run nothing", 0},
     {"json", OPTION_JSON, NULL, 0,
      "print the report as JSON on standard output; what guests print goes to standard error", 0},
     {"duration", 'd', "DURATION", 0, "how long to run, in place of the file's", 0},
@@ -44,6 +46,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     switch (key) {
     case OPTION_REPORT:
         options->report_path = argument;
+        break;
+    case OPTION_CHECK:
+        options->check = true;
         break;
     case OPTION_JSON:
         options->json = true;

@@ -123,6 +123,11 @@ static json_t *exits_json(const struct matrix_vm_info *info)
     return exits;
 }
 
+static json_t *limit_json(uint32_t ppm)
+{
+    return ppm ? json_real((double)ppm / MATRIX_WHOLE_CORE) : json_null();
+}
+
 static json_t *guest_json(const struct cloud *cloud, unsigned index)
 {
     struct matrix_core_guest guest;
@@ -131,7 +136,7 @@ static json_t *guest_json(const struct cloud *cloud, unsigned index)
     matrix_vm_info(cloud->guests[index].vm, &info);
     return json_pack(
         "{s:s, s:i, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, "
-        "s:s, s:o}",
+        "s:s, s:o, s:s?, s:o, s:o}",
         "name", info.name, "weight", (int)guest.weight, "promised", share_json(guest.promised),
         "given", share_json(guest.given), "error_pp",
         share_json(100 * (guest.given - guest.promised)), "cpu_ns", (json_int_t)guest.cpu_ns,
@@ -142,7 +147,9 @@ static json_t *guest_json(const struct cloud *cloud, unsigned index)
         (json_int_t)guest.io_switches, "exits", exits_json(&info), "dropped_lines",
         (json_int_t)info.dropped_lines, "dropped_bytes", (json_int_t)info.dropped_bytes, "state",
         guest.state, "exit_status",
-        info.state == MATRIX_VM_EXITED ? json_integer(info.status) : json_null());
+        info.state == MATRIX_VM_EXITED ? json_integer(info.status) : json_null(), "group",
+        guest.group, "floor", limit_json(guest.contract.floor_ppm), "ceiling",
+        limit_json(guest.contract.ceiling_ppm));
 }
 
 struct matrix_error *cloud_report_write_json(const struct cloud *cloud, FILE *file)

@@ -98,14 +98,6 @@ static void frame_end(struct cloud *cloud)
     cloud->frame = NULL;
 }
 
-static unsigned total_weight(const struct cloud *cloud)
-{
-    unsigned total = 0;
-    for (unsigned i = 0; i < cloud->config.guest_count; i++)
-        total += cloud->config.guests[i].weight;
-    return total;
-}
-
 static void draw_guest(struct cloud *cloud, unsigned index, uint64_t all_cpu_ns, double seconds)
 {
     struct cloud_guest *seen = &cloud->guests[index];
@@ -115,7 +107,7 @@ static void draw_guest(struct cloud *cloud, unsigned index, uint64_t all_cpu_ns,
     matrix_core_guest(cloud->core, index, &contract);
     matrix_vm_info(seen->vm, &info);
 
-    const double promised = (double)contract.weight / total_weight(cloud);
+    const double promised = seen->promised;
     const double share =
         all_cpu_ns ? (double)(contract.cpu_ns - seen->seen_cpu_ns) / (double)all_cpu_ns : 0;
     double exits_per_s[MATRIX_EXIT_KIND_COUNT];

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "base/yaml.h"
+#include <ctype.h>
 #include <errno.h>
 #include <matrix/core.h>
 #include <string.h>
@@ -17,14 +18,26 @@
 
 /* --- the file as it is written: all values are text ------------------------------------------ */
 
+struct contract_text {
+    char *weight, *floor, *ceiling, *latency, *group;
+};
+
+struct group_text {
+    char *name;
+    struct contract_text contract;
+};
+
 struct guest_text {
-    char *name, *image, *memory, *weight, *output, *mergeable;
+    char *name, *image, *memory, *output, *mergeable;
+    struct contract_text contract;
     char **args;
     unsigned args_count;
 };
 
 struct document {
-    char *core, *slice, *duration;
+    char *core, *slice, *duration, *policy;
+    struct group_text *groups;
+    unsigned groups_count;
     struct guest_text *guests;
     unsigned guests_count;
 };
@@ -35,11 +48,27 @@ static const cyaml_schema_value_t argument_schema = {
 
 #define TEXT_FIELD(key, flags, structure) YAML_TEXT(#key, flags, structure, key)
 
+#define CONTRACT_FIELD(key, structure) YAML_TEXT(#key, CYAML_FLAG_OPTIONAL, structure, contract.key)
+#define CONTRACT_FIELDS(structure)                                              \
+    CONTRACT_FIELD(weight, structure), CONTRACT_FIELD(floor, structure),        \
+        CONTRACT_FIELD(ceiling, structure), CONTRACT_FIELD(latency, structure), \
+        CONTRACT_FIELD(group, structure)
+
+static const cyaml_schema_field_t group_fields[] = {
+    TEXT_FIELD(name, CYAML_FLAG_DEFAULT, struct group_text),
+    CONTRACT_FIELDS(struct group_text),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t group_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct group_text, group_fields),
+};
+
 static const cyaml_schema_field_t guest_fields[] = {
     TEXT_FIELD(name, CYAML_FLAG_DEFAULT, struct guest_text),
     TEXT_FIELD(image, CYAML_FLAG_DEFAULT, struct guest_text),
     TEXT_FIELD(memory, CYAML_FLAG_OPTIONAL, struct guest_text),
-    TEXT_FIELD(weight, CYAML_FLAG_OPTIONAL, struct guest_text),
+    CONTRACT_FIELDS(struct guest_text),
     TEXT_FIELD(output, CYAML_FLAG_OPTIONAL, struct guest_text),
     TEXT_FIELD(mergeable, CYAML_FLAG_OPTIONAL, struct guest_text),
     CYAML_FIELD_SEQUENCE("args", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct guest_text, args,
@@ -55,6 +84,9 @@ static const cyaml_schema_field_t document_fields[] = {
     TEXT_FIELD(core, CYAML_FLAG_OPTIONAL, struct document),
     TEXT_FIELD(slice, CYAML_FLAG_OPTIONAL, struct document),
     TEXT_FIELD(duration, CYAML_FLAG_OPTIONAL, struct document),
+    TEXT_FIELD(policy, CYAML_FLAG_OPTIONAL, struct document),
+    CYAML_FIELD_SEQUENCE("groups", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct document,
+                         groups, &group_schema, 0, CONFIG_GROUPS_MAX),
     CYAML_FIELD_SEQUENCE("guests", CYAML_FLAG_POINTER, struct document, guests, &guest_schema, 1,
                          CONFIG_GUESTS_MAX),
     CYAML_FIELD_END,
@@ -66,7 +98,7 @@ static const cyaml_schema_value_t document_schema = {
 
 /* --- values -------------------------------------------------------------------------------- */
 
-static struct matrix_error *check_name(const struct document *document, unsigned index)
+static struct matrix_error *check_guest_name(const struct document *document, unsigned index)
 {
     const char *name = document->guests[index].name;
     RETURN_IF_ERROR(parse_check_name(name));
@@ -74,6 +106,73 @@ static struct matrix_error *check_name(const struct document *document, unsigned
         if (strcmp(document->guests[other].name, name) == 0)
             return error_usage("give each guest its own name",
                                "name: \"%s\" is guests[%u]'s already", name, other);
+    return NULL;
+}
+
+/* "20%" or "12.5 %", in parts per million. */
+static struct matrix_error *read_percent(const char *text, uint32_t *ppm)
+{
+    char *end;
+    errno = 0;
+    const double percent = isdigit((unsigned char)text[0]) ? strtod(text, &end) : -1;
+    if (percent >= 0) {
+        end += strspn(end, " ");
+        if (strcmp(end, "%") == 0 && percent > 0 && percent <= 100) {
+            *ppm = (uint32_t)(percent * 10000 + 0.5);
+            if (*ppm > 0)
+                return NULL;
+        }
+    }
+    return error_usage("write a part of the core, like 20%", "\"%s\"", text);
+}
+
+static int find_group(const struct cloud_config *config, const char *name)
+{
+    for (unsigned i = 0; i < config->group_count; i++)
+        if (strcmp(config->groups[i].name, name) == 0)
+            return (int)i;
+    return CONFIG_NO_GROUP;
+}
+
+/* Groups that were read before can be named. */
+static struct matrix_error *read_contract(const struct contract_text *text,
+                                          const struct cloud_config *config,
+                                          struct config_contract *contract)
+{
+    uint64_t weight = DEFAULT_WEIGHT;
+    *contract = (struct config_contract){.group = CONFIG_NO_GROUP};
+    if (text->weight)
+        RETURN_IF_ERROR(
+            error_prefix(parse_u64(text->weight, 1, MATRIX_WEIGHT_MAX, &weight), "weight"));
+    contract->weight = (unsigned)weight;
+    if (text->floor)
+        RETURN_IF_ERROR(error_prefix(read_percent(text->floor, &contract->floor_ppm), "floor"));
+    if (text->ceiling)
+        RETURN_IF_ERROR(
+            error_prefix(read_percent(text->ceiling, &contract->ceiling_ppm), "ceiling"));
+    if (text->latency)
+        RETURN_IF_ERROR(
+            error_prefix(parse_duration(text->latency, &contract->latency_ns), "latency"));
+    if (text->latency && contract->latency_ns == 0)
+        return error_usage("leave it out to have no target", "latency: it is 0");
+    if (text->group)
+        contract->group = find_group(config, text->group);
+    if (text->group && contract->group == CONFIG_NO_GROUP)
+        return error_usage("list it under groups, before groups that are in it",
+                           "group: there is no \"%s\"", text->group);
+    return NULL;
+}
+
+static struct matrix_error *read_group(const struct group_text *text, struct cloud_config *config)
+{
+    struct config_group *group = &config->groups[config->group_count];
+    RETURN_IF_ERROR(parse_check_name(text->name));
+    if (find_group(config, text->name) != CONFIG_NO_GROUP)
+        return error_usage("give each group its own name", "name: \"%s\" is another's already",
+                           text->name);
+    RETURN_IF_ERROR(read_contract(&text->contract, config, &group->contract));
+    group->name = text->name;
+    config->group_count++;
     return NULL;
 }
 
@@ -85,10 +184,11 @@ static struct matrix_error *read_bool(const char *text, bool *value)
 }
 
 static struct matrix_error *read_guest(const struct document *document, unsigned index,
+                                       const struct cloud_config *config,
                                        struct config_guest *guest)
 {
     const struct guest_text *text = &document->guests[index];
-    RETURN_IF_ERROR(check_name(document, index));
+    RETURN_IF_ERROR(check_guest_name(document, index));
     if (text->image[0] == '\0')
         return error_usage("name a file, or a guest that comes with Matrix", "image: it is empty");
     if (text->output && text->output[0] == '\0')
@@ -96,7 +196,7 @@ static struct matrix_error *read_guest(const struct document *document, unsigned
     guest->name = text->name;
     guest->image = text->image;
     guest->output = text->output;
-    guest->weight = DEFAULT_WEIGHT;
+    RETURN_IF_ERROR(read_contract(&text->contract, config, &guest->contract));
     if (text->memory)
         RETURN_IF_ERROR(error_prefix(parse_size(text->memory, &guest->memory_bytes), "memory"));
     if (text->memory && guest->memory_bytes < MATRIX_MEMORY_MINIMUM)
@@ -105,12 +205,6 @@ static struct matrix_error *read_guest(const struct document *document, unsigned
         return error_usage("use a multiple of 4K", "memory: %s is not whole pages", text->memory);
     if (text->mergeable)
         RETURN_IF_ERROR(error_prefix(read_bool(text->mergeable, &guest->mergeable), "mergeable"));
-    if (text->weight) {
-        uint64_t weight = 0;
-        RETURN_IF_ERROR(
-            error_prefix(parse_u64(text->weight, 1, MATRIX_WEIGHT_MAX, &weight), "weight"));
-        guest->weight = (unsigned)weight;
-    }
 
     guest->argv = calloc(text->args_count + 2, sizeof(*guest->argv));
     if (!guest->argv)
@@ -150,12 +244,19 @@ static struct matrix_error *read_document(const struct document *document,
     if (document->duration && config->duration_ns == 0)
         return error_usage("leave it out to run without end", "duration: it is 0");
 
+    config->policy = document->policy;
+    config->groups = calloc(document->groups_count + 1, sizeof(*config->groups));
+    if (!config->groups)
+        return error_host(ENOMEM, "read the groups");
+    for (unsigned i = 0; i < document->groups_count; i++)
+        RETURN_IF_ERROR(error_prefix(read_group(&document->groups[i], config), "groups[%u]", i));
     config->guests = calloc(document->guests_count, sizeof(*config->guests));
     if (!config->guests)
         return error_host(ENOMEM, "read the guests");
     config->guest_count = document->guests_count;
     for (unsigned i = 0; i < document->guests_count; i++)
-        RETURN_IF_ERROR(error_prefix(read_guest(document, i, &config->guests[i]), "guests[%u]", i));
+        RETURN_IF_ERROR(
+            error_prefix(read_guest(document, i, config, &config->guests[i]), "guests[%u]", i));
     return NULL;
 }
 
@@ -189,6 +290,7 @@ void config_free(struct cloud_config *config)
     for (unsigned i = 0; i < config->guest_count; i++)
         free(config->guests[i].argv);
     free(config->guests);
+    free(config->groups);
     document_free(&document_schema, config->document);
     *config = (struct cloud_config){0};
 }

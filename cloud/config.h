@@ -12,8 +12,23 @@
 #include <stdint.h>
 
 #define CONFIG_GUESTS_MAX 1024
+#define CONFIG_GROUPS_MAX 256
+#define CONFIG_NO_GROUP   (-1)
 #define CONFIG_CORE_ANY   (-1)
 #define CONFIG_CORE_UNSET (-2)
+
+/* What the file says of a contract; 0: nothing. */
+struct config_contract {
+    unsigned weight;
+    uint32_t floor_ppm, ceiling_ppm;
+    uint64_t latency_ns;
+    int group; /* index in groups; CONFIG_NO_GROUP */
+};
+
+struct config_group {
+    const char *name;
+    struct config_contract contract; /* its group comes before it in the file */
+};
 
 struct config_guest {
     const char *name;
@@ -21,13 +36,15 @@ struct config_guest {
     const char **argv;     /* NULL-terminated; argv[0] is the image */
     const char *output;    /* a file; NULL: the cloud's own standard output */
     uint64_t memory_bytes; /* 0: the default */
-    unsigned weight;
+    struct config_contract contract;
     bool mergeable; /* its memory is offered to KSM */
 };
 
 struct cloud_config {
     struct config_guest *guests;
-    unsigned guest_count;
+    struct config_group *groups;
+    unsigned guest_count, group_count;
+    const char *policy;             /* NULL: the default */
     int core;                       /* host CPU, CONFIG_CORE_ANY or CONFIG_CORE_UNSET */
     uint64_t slice_ns, duration_ns; /* 0: the default; without end */
     void *document;                 /* holds the strings above */

@@ -30,7 +30,9 @@ static const char *state_name(const struct matrix_core *core, const struct guest
     if (guest->vm->state != MATRIX_VM_ALIVE)
         return matrix_vm_state_name(guest->vm->state);
     if (guest->ready_count)
-        return core->current && core->current->guest == guest ? "running" : "ready";
+        return guest->entity.throttled                          ? "at ceiling"
+               : core->current && core->current->guest == guest ? "running"
+                                                                : "ready";
     for (unsigned i = 0; i < guest->task_count; i++)
         if (guest->tasks[i].state == TASK_SLEEPING)
             return "sleeping";
@@ -49,7 +51,7 @@ bool matrix_core_guest(const struct matrix_core *core, size_t index,
     const double total = (double)share.contended_total_ns;
     *result = (struct matrix_core_guest){
         .vm = guest->vm,
-        .weight = guest->weight,
+        .weight = guest->contract.weight,
         .state = state_name(core, guest),
         .promised = total > 0 ? (double)share.entitled_ns / total : NAN,
         .given = total > 0 ? (double)share.contended_cpu_ns / total : NAN,
@@ -61,6 +63,17 @@ bool matrix_core_guest(const struct matrix_core *core, size_t index,
         .slices = guest->slices,
         .preemptions = guest->preemptions,
         .io_switches = guest->io_switches,
+        .contract = guest->contract,
+        .group = policy_group_name(&guest->entity),
     };
+    return true;
+}
+
+bool matrix_core_promise(const struct matrix_core *core, size_t index, double *guaranteed,
+                         double *if_all_run)
+{
+    if (index >= core->guest_count)
+        return false;
+    policy_promise(&core->guests[index]->entity, guaranteed, if_all_run);
     return true;
 }

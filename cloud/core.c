@@ -53,7 +53,8 @@ struct matrix_error *matrix_core_create(const struct matrix_core_options *option
     if (!core->options.slice_ns)
         core->options.slice_ns = MATRIX_SLICE_DEFAULT_NS;
     heap_init(&core->sleepers, sleeps_less);
-    struct matrix_error *error = policy_create(core->options.slice_ns, NULL, &core->policy);
+    struct matrix_error *error =
+        policy_create(core->options.slice_ns, core->options.policy, &core->policy);
     if (error) {
         matrix_core_destroy(core);
         return error;
@@ -72,26 +73,6 @@ void matrix_core_destroy(struct matrix_core *core)
     heap_release(&core->sleepers);
     policy_destroy(core->policy);
     free(core);
-}
-
-struct matrix_error *matrix_core_add(struct matrix_core *core, struct matrix_vm *vm,
-                                     unsigned weight)
-{
-    if (weight == 0 || weight > MATRIX_WEIGHT_MAX)
-        return error_usage("use 1 to 10000", "weight %u of guest %s", weight, vm->name);
-    if (vm->state != MATRIX_VM_ALIVE)
-        return error_usage("make a new one", "guest %s has ended already", vm->name);
-    struct guest **guests = realloc(core->guests, (core->guest_count + 1) * sizeof(*core->guests));
-    if (guests)
-        core->guests = guests;
-    struct guest *guest = guests ? calloc(1, sizeof(*guest)) : NULL;
-    if (!guest)
-        return error_host(ENOMEM, "add guest %s", vm->name);
-    guest->vm = vm;
-    guest->weight = weight;
-    policy_entity_init(&guest->entity, weight);
-    core->guests[core->guest_count++] = guest;
-    return NULL;
 }
 
 /* --- time -------------------------------------------------------------------------------- */
@@ -114,6 +95,7 @@ uint64_t core_next_event(const struct matrix_core *core)
     if (first)
         next = earlier(next, HEAP_ENTRY(first, const struct task, sleeper)->vcpu->wake_ns);
     next = earlier(next, core->next_watch_ns);
+    next = earlier(next, policy_release_ns(core->policy));
     return earlier(next, core->next_poll_ns);
 }
 
@@ -129,7 +111,8 @@ static void account(struct matrix_core *core, struct task *task)
     }
     core->guests_cpu_ns += spent;
     task->guest->vm->cpu_ns += spent;
-    policy_charge(core->policy, &task->guest->entity, spent, 0);
+    policy_charge(core->policy, &task->guest->entity, spent,
+                  core->has_ceilings ? clock_now_ns(CLOCK_MONOTONIC) : 0);
 }
 
 static void handle_events(struct matrix_core *core, uint64_t now)
@@ -159,7 +142,8 @@ static void handle_events(struct matrix_core *core, uint64_t now)
 /* Puts task on the core for a slice, or for as long as it likes if nobody else can run. */
 static void come_on(struct matrix_core *core, struct task *task, uint64_t now)
 {
-    const bool alone = core->tasks_ready == 1;
+    const bool alone =
+        task->guest->ready_count == 1 && policy_is_unlimited(core->policy, &task->guest->entity);
     core->slice_end_ns = alone ? 0 : now + policy_slice(core->policy, &task->guest->entity);
     if (task != core->last) {
         core->switches++;
@@ -256,7 +240,7 @@ static enum vcpu_outcome run_task(struct matrix_core *core, struct task *task)
         enum vcpu_outcome outcome = vcpu_run(task->vcpu);
         /* With nobody else to run there is nothing to decide after an exit that was handled:
          * straight back in, with no clock and no timer touched. This is the hot path. */
-        if (outcome == VCPU_HANDLED && core->tasks_ready == 1 &&
+        if (outcome == VCPU_HANDLED && core->slice_end_ns == 0 &&
             guest->task_count == guest->vm->vcpu_count && !is_to_be_flushed(core, guest->vm))
             continue;
         if (outcome == VCPU_INTERRUPTED && !is_to_decide(core))

@@ -43,7 +43,7 @@ struct task {
 struct guest {
     struct policy_entity entity;
     struct matrix_vm *vm;
-    unsigned weight;
+    struct matrix_contract contract;
     unsigned task_count, ready_count;
     unsigned turn; /* the task whose turn it is */
     struct task tasks[MATRIX_VCPUS_MAX];
@@ -63,6 +63,7 @@ struct matrix_core {
     struct policy *policy;
     struct preempt preempt;
     struct heap sleepers; /* by vcpu->wake_ns */
+    bool has_ceilings;    /* the policy is to know the wall time */
     struct guest **guests;
     size_t guest_count, guests_alive;
     size_t tasks_ready, tasks_adopted;

@@ -149,6 +149,9 @@ uint64_t policy_latency(const struct policy *policy, const struct policy_entity 
  * all others can, too. */
 void policy_promise(const struct policy_entity *entity, double *least, double *when_all_run);
 
+/* Of its group; NULL if it is in none. */
+const char *policy_group_name(const struct policy_entity *entity);
+
 /* --- who can run ------------------------------------------------------------------------------ */
 
 /* Makes room: with up to count entities runnable at once policy_join() cannot fail. ENOMEM. Not needed

@@ -238,6 +238,11 @@ struct matrix_error *policy_set(struct policy *policy, struct policy_entity *ent
     return NULL;
 }
 
+const char *policy_group_name(const struct policy_entity *entity)
+{
+    return entity->queue && entity->queue->group ? entity->queue->group->name : NULL;
+}
+
 /* --- what is promised -------------------------------------------------------------------------- */
 
 /* The share of the core that a member gets at that lambda, of which its group gets so much. */
@@ -260,6 +265,14 @@ static double share_if_all_run(const struct policy_entity *entity)
     const struct policy_entity *group = entity->queue->group;
     const double of = group ? share_if_all_run(group) : 1;
     double low = 0, high = 1; /* of lambda: a weight is 1 at least */
+    uint64_t weight = 0;
+    bool limited = false;
+    for (const struct policy_entity *one = entity->queue->members; one; one = one->next) {
+        weight += one->weight;
+        limited |= one->contract.floor_ppm || one->has_ceiling;
+    }
+    if (!limited)
+        return of * entity->weight / (double)weight;
     for (int i = 0; i < 60; i++) {
         const double lambda = (low + high) / 2;
         double sum = 0;

@@ -5,7 +5,8 @@
 
 #include "base/error.h"
 
-/* Neither policy nor heap can fail here: their room was reserved when the task was adopted. */
+/* Neither policy nor heap can fail here: their room was reserved when the guest was added, and when the
+ * task was adopted. */
 static void drop(struct matrix_error *error)
 {
     matrix_error_free(error);
@@ -38,7 +39,6 @@ struct matrix_error *guest_adopt_tasks(struct matrix_core *core, struct guest *g
         RETURN_IF_ERROR(vcpu_set_signal_mask(vcpu, &core->preempt.inside_run));
         core->tasks_adopted++;
         RETURN_IF_ERROR(heap_reserve(&core->sleepers, core->tasks_adopted));
-        RETURN_IF_ERROR(policy_reserve(core->policy, core->guest_count));
         struct task *task = &guest->tasks[guest->task_count++];
         *task = (struct task){.guest = guest, .vcpu = vcpu, .state = TASK_STOPPED};
         task_make_ready(core, task);

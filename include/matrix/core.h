@@ -21,8 +21,10 @@ extern "C" {
 #define MATRIX_SLICE_MINIMUM_NS 50000ULL
 #define MATRIX_SLICE_MAXIMUM_NS 10000000000ULL
 #define MATRIX_WEIGHT_MAX       10000
+#define MATRIX_WHOLE_CORE       1000000 /* floors and ceilings are parts per million of a core */
 
 struct matrix_core;
+struct matrix_core_group;
 
 struct matrix_core_options {
     int cpu;              /* the host CPU to be pinned to; negative: wherever the host likes */
@@ -31,6 +33,7 @@ struct matrix_core_options {
     uint64_t tick_ns;     /* wall time between calls of tick; 0: never */
     void (*tick)(struct matrix_core *core, void *context);
     void *context;
+    const char *policy; /* "contract", the default, or "round-robin" */
 };
 
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
@@ -42,6 +45,37 @@ MATRIX_API void matrix_core_destroy(struct matrix_core *core);
 /* Puts a guest under contract, which must not have ended yet: weight is 1 to MATRIX_WEIGHT_MAX. */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_core_add(struct matrix_core *core, struct matrix_vm *vm, unsigned weight);
+
+/*
+ * What a guest, or a group of guests, gets. Fields that are 0 say nothing, so that a struct that was
+ * initialised by name stays right when fields are added; only weight is needed.
+ */
+struct matrix_contract {
+    unsigned weight; /* its part of the time, against the others' weights: 1 to MATRIX_WEIGHT_MAX */
+    uint32_t floor_ppm;   /* never less while it can run, in parts per million of the core */
+    uint32_t ceiling_ppm; /* never more, even if nobody else runs: of the wall time */
+    uint64_t latency_ns;  /* the longest wait from ready to run; a promise only with floors */
+    struct matrix_core_group *group; /* whose time it shares; NULL: the core's own */
+};
+
+/*
+ * Puts a guest under such a contract. MATRIX_ERROR_USAGE: floors add up to more than there is, a latency
+ * target cannot be kept, a floor is above its ceiling; the message has the figures.
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_core_add_contract(struct matrix_core *core, struct matrix_vm *vm,
+                         const struct matrix_contract *contract);
+
+/* Makes a group: its members share its time, by their contracts. It is gone with the core. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_core_add_group(struct matrix_core *core, const char *name,
+                      const struct matrix_contract *contract, struct matrix_core_group **group);
+
+/* Changes a guest's contract, but for its group; from the next slice on it holds. To be called before the
+ * run, from the tick or from a watcher. Fails as matrix_core_add_contract does, changing nothing. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_core_set_contract(struct matrix_core *core, struct matrix_vm *vm,
+                         const struct matrix_contract *contract);
 
 enum matrix_core_end {
     MATRIX_CORE_ALL_ENDED, /* no guest is left */
@@ -122,11 +156,18 @@ struct matrix_core_guest {
     uint64_t slices;             /* times it came on */
     uint64_t preemptions;        /* times another came on because its slice was over */
     uint64_t io_switches;        /* times another came on because of its port I/O */
+    struct matrix_contract contract;
+    const char *group; /* the name of its group; NULL: none */
 };
 
 /* index is the order of adding; false past the last one. */
 MATRIX_API bool matrix_core_guest(const struct matrix_core *core, size_t index,
                                   struct matrix_core_guest *guest);
+
+/* The share of the core, 0 to 1, that a guest is guaranteed while it can run, and the one that it gets while
+ * all others can, too. The same index. */
+MATRIX_API bool matrix_core_promise(const struct matrix_core *core, size_t index,
+                                    double *guaranteed, double *if_all_run);
 
 #ifdef __cplusplus
 }
