@@ -109,27 +109,27 @@ static struct matrix_error *check_guest_name(const struct document *document, un
     return NULL;
 }
 
-/* "20%" or "12.5 %", in parts per million. */
+/* "20%" or "12.5 %", in parts per million: four decimals of a percent. */
 static struct matrix_error *read_percent(const char *text, uint32_t *ppm)
 {
-    char *end;
-    errno = 0;
-    const double percent = isdigit((unsigned char)text[0]) ? strtod(text, &end) : -1;
-    if (percent >= 0) {
-        end += strspn(end, " ");
-        if (strcmp(end, "%") == 0 && percent > 0 && percent <= 100) {
-            *ppm = (uint32_t)(percent * 10000 + 0.5);
-            if (*ppm > 0)
-                return NULL;
-        }
-    }
-    return error_usage("write a part of the core, like 20%", "\"%s\"", text);
+    const char *c = text;
+    uint32_t value = 0, unit = 10000;
+    for (; isdigit((unsigned char)*c) && value <= MATRIX_WHOLE_CORE; c++)
+        value = value * 10 + (uint32_t)(*c - '0') * 10000;
+    bool valid = c > text;
+    if (valid && *c == '.')
+        for (c++; isdigit((unsigned char)*c) && unit > 1; c++)
+            value += (uint32_t)(*c - '0') * (unit /= 10);
+    c += strspn(c, " ");
+    valid = valid && strcmp(c, "%") == 0 && value > 0 && value <= MATRIX_WHOLE_CORE;
+    *ppm = value;
+    return valid ? NULL : error_usage("write a part of the core, like 20%", "\"%s\"", text);
 }
 
 static int find_group(const struct cloud_config *config, const char *name)
 {
     for (unsigned i = 0; i < config->group_count; i++)
-        if (strcmp(config->groups[i].name, name) == 0)
+        if (config->groups[i].name && strcmp(config->groups[i].name, name) == 0)
             return (int)i;
     return CONFIG_NO_GROUP;
 }

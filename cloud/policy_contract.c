@@ -16,10 +16,7 @@
 
 static uint64_t sum_of_floors(const struct policy_queue *queue, const struct policy_entity *without)
 {
-    uint64_t sum = 0;
-    for (const struct policy_entity *one = queue->members; one; one = one->next)
-        sum += one == without ? 0 : one->contract.floor_ppm;
-    return sum;
+    return queue->floors - (without ? without->contract.floor_ppm : 0);
 }
 
 #define NAMED_MAX 8 /* so many contributors are named */
@@ -109,6 +106,7 @@ static void link_member(struct policy_queue *queue, struct policy_entity *entity
         entity->next->prev = entity;
     queue->members = entity;
     queue->member_count++;
+    queue->floors += entity->contract.floor_ppm;
     entity->added = true;
 }
 
@@ -121,6 +119,7 @@ static void unlink_member(struct policy_queue *queue, struct policy_entity *enti
     if (entity->next)
         entity->next->prev = entity->prev;
     queue->member_count--;
+    queue->floors -= entity->contract.floor_ppm;
     entity->added = false;
     entity->next = entity->prev = NULL;
 }
@@ -205,6 +204,8 @@ static void apply(struct policy *policy, struct policy_entity *entity,
     const bool had_ceiling = entity->has_ceiling;
     count_limits(policy, &entity->contract, (size_t)-1);
     count_limits(policy, contract, 1);
+    entity->queue->floors += contract->floor_ppm;
+    entity->queue->floors -= entity->contract.floor_ppm;
     if (entity->joined) {
         rates_change(entity->queue, entity, contract);
     } else {

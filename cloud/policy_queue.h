@@ -56,6 +56,7 @@ struct policy_queue {
     struct policy_entity *group;   /* whose inside this is; NULL: the core's own */
     struct policy_entity *members; /* the last one that was added */
     size_t member_count, present, queued;
+    uint64_t floors; /* of all members, in parts per million */
     unsigned depth;
     struct policy_rates rates;
     /* Accounting: the fluid's virtual times, which advance while contended and never jump; and what the

@@ -11,13 +11,22 @@
 
 #define FILE_NAME "the-file.yaml"
 
+static void check_contract(const struct config_contract *contract, unsigned groups)
+{
+    FUZZ_CHECK(contract->weight >= 1 && contract->weight <= MATRIX_WEIGHT_MAX, "weight %u",
+               contract->weight);
+    FUZZ_CHECK(contract->floor_ppm <= MATRIX_WHOLE_CORE, "floor %u", contract->floor_ppm);
+    FUZZ_CHECK(contract->ceiling_ppm <= MATRIX_WHOLE_CORE, "ceiling %u", contract->ceiling_ppm);
+    FUZZ_CHECK(contract->group >= CONFIG_NO_GROUP && contract->group < (int)groups, "group %d",
+               contract->group);
+}
+
 static void check_guest(const struct cloud_config *config, unsigned index)
 {
     const struct config_guest *guest = &config->guests[index];
     FUZZ_CHECK(guest->name && guest->name[0], "guest %u has no name", index);
     FUZZ_CHECK(guest->image && guest->image[0], "guest %u has no image", index);
-    FUZZ_CHECK(guest->weight >= 1 && guest->weight <= MATRIX_WEIGHT_MAX, "weight %u",
-               guest->weight);
+    check_contract(&guest->contract, config->group_count);
     FUZZ_CHECK(guest->argv[0] && strcmp(guest->argv[0], guest->image) == 0, "argv[0] of guest %u",
                index);
     for (unsigned i = 0; guest->argv[i]; i++)
@@ -42,6 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(config.guest_count >= 1 && config.guest_count <= CONFIG_GUESTS_MAX, "%u guests",
                    config.guest_count);
         FUZZ_CHECK(config.core >= CONFIG_CORE_UNSET, "core %d", config.core);
+        for (unsigned i = 0; i < config.group_count; i++)
+            check_contract(&config.groups[i].contract, i);
         for (unsigned i = 0; i < config.guest_count; i++)
             check_guest(&config, i);
         config_free(&config);

@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `matrix cloud --check`: what a file's contracts come to, and which are refused. No KVM is needed.
+# Usage: cloud_check.sh BUILD-DIRECTORY
+. "$(dirname "$0")/tap.sh"
+
+yaml=$scratch/f.yaml
+source_root=$(readlink -f "$(dirname "$0")/../..")
+
+# Checks a file with this content.
+check_file() {
+    printf '%b' "$1" >"$yaml"
+    attempt timeout 20 "$matrix" cloud --check "$yaml"
+}
+
+# The last run was refused with 122, the file's name and these words, and printed nothing.
+refused() {
+    local word
+    for word in "$yaml" "$@"; do complains "$word" || return 1; done
+    has_status 122 && [ ! -s "$scratch/out" ]
+}
+
+# NAME CONTENT WORD...
+refuses() {
+    check_file "$2"
+    check "$1: the message has ${*:3}" refused "${@:3}"
+}
+
+# One guest with these keys: NAME KEYS WORD...
+refuses_guest() { refuses "$1" "guests:\n  - {name: a, image: spin, $2}\n" "${@:3}"; }
+
+attempt "$matrix" cloud --check "$source_root/examples/tenants.yaml"
+check "the example: 0" has_status 0
+# What stands in the manual is what is printed.
+python3 - "$scratch/out" "$source_root/docs/cloud.md" <<'END'
+import sys
+printed, manual = (open(path, encoding="utf-8").read() for path in sys.argv[1:])
+sys.exit(0 if printed.strip() in manual else 1)
+END
+check "the example: as in docs/cloud.md" [ $? = 0 ]
+attempt "$matrix" cloud --check "$source_root/examples/matrix.yaml"
+check "neo and morpheus: 0" has_status 0
+check "neo and morpheus: 70 and 30" grep -q "^neo .* 70 .* 70 %" "$scratch/out"
+
+pair='guests:\n  - {name: a, image: spin, floor: 60%}\n  - {name: b, image: spin, floor: '
+refuses "floors beyond the core" "${pair}50%}\n" "60 % + b 50 % = 110 %" "100 % of the core"
+check_file "${pair}40%}\n"
+check "floors that are all of the core: 0" has_status 0
+refuses_guest "a floor above the ceiling" "floor: 30%, ceiling: 20%" "guest a" "above its ceiling"
+refuses_guest "a latency target that cannot be kept" "floor: 5%, latency: 1ms" "cannot be kept"
+refuses_guest "a floor without %" "floor: 30" "floor" "like 20%"
+refuses_guest "no floor" "floor: 0%" "floor" "like 20%"
+refuses_guest "more than a core" "ceiling: 101%" "ceiling" "like 20%"
+refuses_guest "a floor without digits" "floor: .5%" "floor" "like 20%"
+refuses_guest "a floor without end" "floor: 99999999999999999999%" "floor" "like 20%"
+check_file "guests: [{name: a, image: spin, floor: 12.5 %, ceiling: 33.3333%}]\n"
+check "parts of a percent" grep -q "12.5 % .* 33.33 %" "$scratch/out"
+refuses_guest "a word" "ceiling: much" "ceiling" "like 20%"
+refuses_guest "latency 0" "latency: 0ms" "latency" "it is 0"
+refuses_guest "a group that is not there" "group: b" 'there is no "b"'
+one='guests: [{name: a, image: spin, group: g, floor: 10%}]\n'
+refuses "a floor in a group without" "groups: [{name: g}]\n$one" "in group g pass its own of 0 %"
+refuses "two groups of a name" "groups: [{name: g}, {name: g}]\n$one" "is another's already"
+refuses "a group in itself" "groups: [{name: g, group: g}]\n$one" "groups[0]" 'there is no "g"'
+refuses "a policy that is not there" "policy: tarot\nguests: [{name: a, image: spin}]\n" "tarot"
+finish
