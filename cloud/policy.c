@@ -234,6 +234,8 @@ void policy_charge(struct policy *policy, struct policy_entity *entity, uint64_t
     share_charge(policy, entity, cpu_ns);
     for (struct policy_entity *one = entity; one; one = one->queue->group)
         policy->discipline->charge(one->queue, one, cpu_ns);
+    if (policy->ceiling_count == 0)
+        return;
     for (struct policy_entity *one = entity; one; one = one->queue->group) {
         if (!one->has_ceiling)
             continue;

@@ -279,8 +279,9 @@ static struct policy_entity *eevdf_pick(struct policy_queue *queue)
 {
     struct eevdf *order = queue->order;
     for (;;) {
-        for (int i = 0; i < POLICY_AXES; i++)
-            eevdf_promote(order, &order->axes[i]);
+        eevdf_promote(order, &order->axes[POLICY_BY_WEIGHT]);
+        if (eevdf_has_limits(queue))
+            eevdf_promote(order, &order->axes[POLICY_BY_LIMIT]);
         struct policy_entity *first = eevdf_first(queue, order);
         if (first)
             return first;
@@ -325,6 +326,10 @@ static void eevdf_advance(struct policy_queue *queue, policy_virtual_t time)
     struct eevdf_axis *bound = &order->axes[POLICY_BY_LIMIT];
     const uint64_t part = rates_part(rates), unit = rates_unit(rates);
     policy_virtual_t made_good = 0;
+    if (!order->owed && !eevdf_has_limits(queue)) { /* as it mostly is */
+        policy_clock_advance(&free->clock, time, 1, rates->weight);
+        return;
+    }
     if (order->owed) {
         const policy_virtual_t flow = rates->weight ? time * part : time * unit;
         const policy_virtual_t needed = eevdf_needed(rates, time);
