@@ -57,6 +57,18 @@ static bool read_number(const char **text, unsigned base, uint64_t *value)
     }
 }
 
+/* "rw-p" and a space behind it. */
+static bool has_rights(const char *text)
+{
+    static const char *const letters[] = {"r-", "w-", "x-", "ps"};
+    if (strnlen(text, 5) < 5 || text[4] != ' ')
+        return false;
+    for (size_t i = 0; i < sizeof(letters) / sizeof(letters[0]); i++)
+        if (!strchr(letters[i], text[i]))
+            return false;
+    return true;
+}
+
 bool proc_text_mapping(const char *line, struct proc_mapping *mapping)
 {
     uint64_t start, end;
@@ -65,7 +77,7 @@ bool proc_text_mapping(const char *line, struct proc_mapping *mapping)
         return false;
     if (start >= end || start % MATRIX_PAGE_BYTES || end % MATRIX_PAGE_BYTES)
         return false;
-    if (strnlen(line, 5) < 5 || line[4] != ' ')
+    if (!has_rights(line))
         return false;
     *mapping = (struct proc_mapping){
         .start = start,
