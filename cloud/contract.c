@@ -29,6 +29,8 @@ static const char *state_name(const struct matrix_core *core, const struct guest
 {
     if (guest->vm->state != MATRIX_VM_ALIVE)
         return matrix_vm_state_name(guest->vm->state);
+    if (guest->paused)
+        return "paused";
     if (guest->ready_count)
         return guest->entity.throttled                          ? "at ceiling"
                : core->current && core->current->guest == guest ? "running"

@@ -198,6 +198,7 @@ static void settle(struct matrix_core *core, struct task *task, enum vcpu_outcom
             earlier(core->next_poll_ns, clock_now_ns(CLOCK_MONOTONIC) + POLL_INTERVAL_NS);
         break;
     case VCPU_STOPPED:
+        task->vcpu->stopped = true;
         task_make_unready(core, task, TASK_STOPPED);
         break;
     case VCPU_OUTPUT_LOST:
@@ -270,10 +271,15 @@ static void run_guest(struct matrix_core *core, struct guest *guest, uint64_t no
         guest_adopt_or_end(core, guest);
 }
 
+static bool has_work(const struct matrix_core *core)
+{
+    return core->guests_alive || core->ends_untold || core->options.persistent;
+}
+
 static void run_loop(struct matrix_core *core)
 {
     core->cpu_mark_ns = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
-    while (!core->stop && core->guests_alive) {
+    while (!core->stop && has_work(core)) {
         const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
         const uint64_t event = core_next_event(core);
         /* Whatever it was that the guest left by: from here on another can come on. */
@@ -283,10 +289,12 @@ static void run_loop(struct matrix_core *core)
         }
         if ((event && now >= event) || core->preempt.watch_signal)
             handle_events(core, now);
+        if (core->ends_untold)
+            core_tell_ends(core);
         struct policy_entity *entity = core->stop ? NULL : policy_pick(core->policy, now);
         core->decisions++;
         if (!entity) {
-            if (!core->stop)
+            if (!core->stop && has_work(core))
                 core_idle(core);
             account(core, NULL);
         } else {
@@ -326,11 +334,14 @@ static struct matrix_error *begin(struct matrix_core *core)
     core->begin_ns = clock_now_ns(CLOCK_MONOTONIC);
     core->end_ns = core->options.duration_ns ? after(core->begin_ns, core->options.duration_ns) : 0;
     core->next_tick_ns = core->options.tick_ns ? after(core->begin_ns, core->options.tick_ns) : 0;
-    core->guests_alive = core->guest_count;
     core->result = (struct matrix_core_result){.end = MATRIX_CORE_ALL_ENDED};
     core_watch_begin(core);
-    for (size_t i = 0; i < core->guest_count; i++)
+    for (size_t i = 0; i < core->guest_count; i++) {
+        if (core->guests[i]->vm->state != MATRIX_VM_ALIVE)
+            continue;
+        core->guests_alive++;
         RETURN_IF_ERROR(guest_adopt_tasks(core, core->guests[i]));
+    }
     return NULL;
 }
 

@@ -47,6 +47,8 @@ struct guest {
     unsigned task_count, ready_count;
     unsigned turn; /* the task whose turn it is */
     struct task tasks[MATRIX_VCPUS_MAX];
+    bool paused;   /* the policy does not know it, whatever its tasks could do */
+    bool end_told; /* options.ended was called for it */
     uint64_t slices, preemptions, io_switches;
 };
 
@@ -66,6 +68,7 @@ struct matrix_core {
     bool has_ceilings;    /* the policy is to know the wall time */
     struct guest **guests;
     size_t guest_count, guests_alive;
+    size_t ends_untold; /* guests that have ended, and options.ended was not called yet */
     size_t tasks_ready, tasks_adopted;
     cpu_set_t cpus_before; /* the thread's affinity, restored at the end */
 
@@ -121,6 +124,16 @@ void guest_adopt_or_end(struct matrix_core *core, struct guest *guest);
 
 /* task.c: the guest has ended, or is ended, in the given way. */
 void guest_end(struct matrix_core *core, struct guest *guest, enum matrix_vm_state state);
+
+/* task.c: no virtual CPU of the guest runs from now on; and they do again. */
+void guest_pause(struct matrix_core *core, struct guest *guest);
+void guest_resume(struct matrix_core *core, struct guest *guest);
+
+/* task.c: the loop forgets the guest's virtual CPUs, which are left as they are. */
+void guest_disown_tasks(struct matrix_core *core, struct guest *guest);
+
+/* guests.c: calls options.ended for those that have ended since. */
+void core_tell_ends(struct matrix_core *core);
 
 /* task.c: the guest lets others go first. */
 void guest_yield(struct matrix_core *core, struct guest *guest);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Guests and groups come under contract, and their contracts change. Called by strangers. */
+/* Guests and groups come under contract, change, pause and go. Called by strangers. */
 #include "cloud/core.h"
 
 #include "base/error.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct policy_contract for_policy(const struct matrix_contract *contract)
 {
@@ -20,6 +21,38 @@ static struct policy_entity *group_entity(struct matrix_core_group *group)
     return (struct policy_entity *)(void *)group;
 }
 
+/* NULL: it is not here. */
+static struct guest *find(const struct matrix_core *core, const struct matrix_vm *vm)
+{
+    for (size_t i = 0; i < core->guest_count; i++)
+        if (core->guests[i]->vm == vm)
+            return core->guests[i];
+    return NULL;
+}
+
+static struct matrix_error *not_here(const struct matrix_vm *vm)
+{
+    return error_usage(NULL, "guest %s is not on this core", vm->name);
+}
+
+static bool is_running(const struct matrix_core *core)
+{
+    return core->begin_ns && !core->finished_ns;
+}
+
+/* Off the lists of core and policy. */
+static void take_off(struct matrix_core *core, struct guest *guest)
+{
+    guest_disown_tasks(core, guest);
+    policy_remove(core->policy, &guest->entity);
+    size_t i = 0;
+    while (core->guests[i] != guest)
+        i++;
+    core->guest_count--;
+    memmove(&core->guests[i], &core->guests[i + 1],
+            (core->guest_count - i) * sizeof(struct guest *));
+}
+
 static struct matrix_error *add(struct matrix_core *core, struct guest *guest)
 {
     const struct policy_contract contract = for_policy(&guest->contract);
@@ -27,7 +60,14 @@ static struct matrix_error *add(struct matrix_core *core, struct guest *guest)
                                guest->vm->name, &contract));
     core->has_ceilings |= contract.ceiling_ppm != 0;
     core->guests[core->guest_count++] = guest;
-    return NULL;
+    if (!is_running(core))
+        return NULL;
+    struct matrix_error *error = guest_adopt_tasks(core, guest);
+    if (error)
+        take_off(core, guest);
+    else
+        core->guests_alive++;
+    return error;
 }
 
 struct matrix_error *matrix_core_add_contract(struct matrix_core *core, struct matrix_vm *vm,
@@ -74,16 +114,101 @@ struct matrix_error *matrix_core_set_contract(struct matrix_core *core, struct m
                                               const struct matrix_contract *contract)
 {
     const struct policy_contract changed = for_policy(contract);
-    for (size_t i = 0; i < core->guest_count; i++) {
-        struct guest *guest = core->guests[i];
-        if (guest->vm != vm)
-            continue;
-        core->has_ceilings |= contract->ceiling_ppm != 0;
-        RETURN_IF_ERROR(policy_set(core->policy, &guest->entity, &changed));
-        struct matrix_core_group *group = guest->contract.group;
-        guest->contract = *contract;
-        guest->contract.group = group;
+    struct guest *guest = find(core, vm);
+    if (!guest)
+        return not_here(vm);
+    RETURN_IF_ERROR(policy_set(core->policy, &guest->entity, &changed));
+    core->has_ceilings |= contract->ceiling_ppm != 0;
+    struct matrix_core_group *group = guest->contract.group;
+    guest->contract = *contract;
+    guest->contract.group = group;
+    return NULL;
+}
+
+struct matrix_error *matrix_core_set_group(struct matrix_core *core,
+                                           struct matrix_core_group *group,
+                                           const struct matrix_contract *contract)
+{
+    const struct policy_contract changed = for_policy(contract);
+    RETURN_IF_ERROR(policy_set(core->policy, group_entity(group), &changed));
+    core->has_ceilings |= contract->ceiling_ppm != 0;
+    return NULL;
+}
+
+struct matrix_error *matrix_core_remove_group(struct matrix_core *core,
+                                              struct matrix_core_group *group)
+{
+    return policy_remove_group(core->policy, group_entity(group));
+}
+
+/* --- they stop and go ----------------------------------------------------------------------- */
+
+static struct matrix_error *find_alive(const struct matrix_core *core, const struct matrix_vm *vm,
+                                       struct guest **guest)
+{
+    *guest = find(core, vm);
+    if (!*guest)
+        return not_here(vm);
+    if (vm->state != MATRIX_VM_ALIVE)
+        return error_usage("start it anew", "guest %s has ended", vm->name);
+    return NULL;
+}
+
+struct matrix_error *matrix_core_pause(struct matrix_core *core, struct matrix_vm *vm)
+{
+    struct guest *guest;
+    RETURN_IF_ERROR(find_alive(core, vm, &guest));
+    guest_pause(core, guest);
+    return NULL;
+}
+
+struct matrix_error *matrix_core_resume(struct matrix_core *core, struct matrix_vm *vm)
+{
+    struct guest *guest;
+    RETURN_IF_ERROR(find_alive(core, vm, &guest));
+    guest_resume(core, guest);
+    return NULL;
+}
+
+struct matrix_error *matrix_core_stop_guest(struct matrix_core *core, struct matrix_vm *vm)
+{
+    struct guest *guest = find(core, vm);
+    if (!guest)
+        return not_here(vm);
+    if (vm->state != MATRIX_VM_ALIVE)
         return NULL;
+    if (is_running(core))
+        guest_end(core, guest, MATRIX_VM_STOPPED);
+    else
+        vm_end(vm, MATRIX_VM_STOPPED, 0);
+    return NULL;
+}
+
+struct matrix_error *matrix_core_remove(struct matrix_core *core, struct matrix_vm *vm)
+{
+    struct guest *guest = find(core, vm);
+    if (!guest)
+        return not_here(vm);
+    take_off(core, guest);
+    if (is_running(core) && vm->state == MATRIX_VM_ALIVE)
+        core->guests_alive--;
+    else if (is_running(core) && !guest->end_told)
+        core->ends_untold--;
+    free(guest);
+    return NULL;
+}
+
+void core_tell_ends(struct matrix_core *core)
+{
+    /* From the start each time: whoever is told may add and remove. */
+    for (size_t i = 0; i < core->guest_count && core->ends_untold; i++) {
+        struct guest *guest = core->guests[i];
+        if (guest->vm->state == MATRIX_VM_ALIVE || guest->end_told)
+            continue;
+        guest->end_told = true;
+        core->ends_untold--;
+        if (core->options.ended)
+            core->options.ended(core, guest->vm, core->options.context);
+        i = (size_t)-1;
     }
-    return error_usage(NULL, "guest %s is not on this core", vm->name);
 }

@@ -129,7 +129,7 @@ struct matrix_error *policy_add(struct policy *policy, struct policy_entity *gro
                                 struct policy_entity *entity, const char *name,
                                 const struct policy_contract *contract) MATRIX_MUST_CHECK;
 
-/* Makes a group, likewise. It is the policy's, and gone with it. */
+/* Makes a group, likewise, with its own copy of the name. It is the policy's, and gone with it. */
 struct matrix_error *policy_add_group(struct policy *policy, struct policy_entity *parent,
                                       const char *name, const struct policy_contract *contract,
                                       struct policy_entity **result) MATRIX_MUST_CHECK;
@@ -140,6 +140,10 @@ struct matrix_error *policy_set(struct policy *policy, struct policy_entity *ent
 
 /* The entity leaves, and its floor is free for others. Afterwards the policy holds no pointer to it. */
 void policy_remove(struct policy *policy, struct policy_entity *entity);
+
+/* Frees a group. Fails if it has members. */
+struct matrix_error *policy_remove_group(struct policy *policy,
+                                         struct policy_entity *group) MATRIX_MUST_CHECK;
 
 /* The longest wait from ready to run that is promised to the entity, beyond what others exceed their
  * slices; UINT64_MAX: none is. */

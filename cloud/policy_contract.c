@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- floors --------------------------------------------------------------------------------------- */
 
@@ -164,6 +165,7 @@ struct matrix_error *policy_add(struct policy *policy, struct policy_entity *gro
 struct group {
     struct policy_entity entity;
     struct policy_queue inside;
+    char name[];
 };
 
 struct matrix_error *policy_add_group(struct policy *policy, struct policy_entity *parent,
@@ -178,10 +180,11 @@ struct matrix_error *policy_add_group(struct policy *policy, struct policy_entit
     if (!groups)
         return error_host(ENOMEM, "make group %s", name);
     policy->groups = groups;
-    struct group *group = calloc(1, sizeof(*group));
+    struct group *group = calloc(1, sizeof(*group) + strlen(name) + 1);
     if (!group)
         return error_host(ENOMEM, "make group %s", name);
-    struct matrix_error *error = policy_add(policy, parent, &group->entity, name, contract);
+    strcpy(group->name, name);
+    struct matrix_error *error = policy_add(policy, parent, &group->entity, group->name, contract);
     if (!error) {
         error = queue_create(policy, &group->inside, &group->entity);
         if (error)
@@ -194,6 +197,21 @@ struct matrix_error *policy_add_group(struct policy *policy, struct policy_entit
     group->entity.inside = &group->inside;
     policy->groups[policy->group_count++] = &group->entity;
     *result = &group->entity;
+    return NULL;
+}
+
+struct matrix_error *policy_remove_group(struct policy *policy, struct policy_entity *group)
+{
+    if (group->inside->member_count)
+        return error_usage("remove its members first", "group %s has %zu members", group->name,
+                           group->inside->member_count);
+    policy_remove(policy, group);
+    size_t i = 0;
+    while (policy->groups[i] != group)
+        i++;
+    policy->groups[i] = policy->groups[--policy->group_count];
+    queue_destroy(group->inside);
+    free(group);
     return NULL;
 }
 

@@ -3,6 +3,7 @@
  * and idle. */
 #include "cloud/core.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 /* Neither policy nor heap can fail here: their room was reserved when the guest was added, and when the
@@ -18,7 +19,7 @@ void task_make_ready(struct matrix_core *core, struct task *task)
         heap_remove(&core->sleepers, &task->sleeper);
     task->state = TASK_READY;
     core->tasks_ready++;
-    if (task->guest->ready_count++ == 0)
+    if (task->guest->ready_count++ == 0 && !task->guest->paused)
         drop(policy_join(core->policy, &task->guest->entity));
 }
 
@@ -26,7 +27,7 @@ void task_make_unready(struct matrix_core *core, struct task *task, enum task_st
 {
     task->state = state;
     core->tasks_ready--;
-    if (--task->guest->ready_count == 0)
+    if (--task->guest->ready_count == 0 && !task->guest->paused)
         policy_leave(core->policy, &task->guest->entity);
     if (state == TASK_SLEEPING)
         heap_insert_reserved(&core->sleepers, &task->sleeper);
@@ -41,9 +42,44 @@ struct matrix_error *guest_adopt_tasks(struct matrix_core *core, struct guest *g
         RETURN_IF_ERROR(heap_reserve(&core->sleepers, core->tasks_adopted));
         struct task *task = &guest->tasks[guest->task_count++];
         *task = (struct task){.guest = guest, .vcpu = vcpu, .state = TASK_STOPPED};
-        task_make_ready(core, task);
+        if (!vcpu->stopped)
+            task_make_ready(core, task);
+        /* It comes from another core, and has not slept its fill. */
+        if (vcpu->wake_ns > clock_now_ns(CLOCK_MONOTONIC))
+            task_make_unready(core, task, TASK_SLEEPING);
     }
     return NULL;
+}
+
+void guest_disown_tasks(struct matrix_core *core, struct guest *guest)
+{
+    for (unsigned i = 0; i < guest->task_count; i++) {
+        struct task *task = &guest->tasks[i];
+        if (task->state == TASK_SLEEPING || task->state == TASK_WAITING)
+            task_make_ready(core, task);
+        if (task->state == TASK_READY)
+            task_make_unready(core, task, TASK_STOPPED);
+        if (core->last == task)
+            core->last = NULL;
+        if (core->current == task)
+            core->current = NULL;
+    }
+    core->tasks_adopted -= guest->task_count;
+    guest->task_count = 0;
+}
+
+void guest_pause(struct matrix_core *core, struct guest *guest)
+{
+    if (!guest->paused && guest->ready_count)
+        policy_leave(core->policy, &guest->entity);
+    guest->paused = true;
+}
+
+void guest_resume(struct matrix_core *core, struct guest *guest)
+{
+    if (guest->paused && guest->ready_count)
+        drop(policy_join(core->policy, &guest->entity));
+    guest->paused = false;
 }
 
 void guest_end(struct matrix_core *core, struct guest *guest, enum matrix_vm_state state)
@@ -57,6 +93,7 @@ void guest_end(struct matrix_core *core, struct guest *guest, enum matrix_vm_sta
             task_make_unready(core, task, TASK_STOPPED);
     }
     core->guests_alive--;
+    core->ends_untold++;
 }
 
 void guest_adopt_or_end(struct matrix_core *core, struct guest *guest)

@@ -27,6 +27,7 @@ struct vcpu {
     unsigned index;
     int fd;
     struct kvm_run *run;
+    bool stopped;      /* it is done; the guest has others */
     bool waiting;      /* the hypercall in its registers is to be tried again */
     uint64_t progress; /* how much of that hypercall is done */
     uint64_t wake_ns;  /* CLOCK_MONOTONIC */

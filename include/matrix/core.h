@@ -32,8 +32,12 @@ struct matrix_core_options {
     uint64_t duration_ns; /* wall time after which the run ends; 0: no limit */
     uint64_t tick_ns;     /* wall time between calls of tick; 0: never */
     void (*tick)(struct matrix_core *core, void *context);
+    /* A guest has ended, by itself or by matrix_core_stop_guest: called once for each, between two
+     * slices. Not for those that the end of the run stops. NULL: nobody is told. */
+    void (*ended)(struct matrix_core *core, struct matrix_vm *vm, void *context);
     void *context;
     const char *policy; /* "contract", the default, or "round-robin" */
+    bool persistent;    /* the run goes on when no guest is left: others may be added */
 };
 
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
@@ -41,6 +45,11 @@ matrix_core_create(const struct matrix_core_options *options, struct matrix_core
 
 /* Guests that were added are not destroyed with it. NULL is allowed. */
 MATRIX_API void matrix_core_destroy(struct matrix_core *core);
+
+/*
+ * Guests come, change and go before the run or while it lasts: then from the tick, from a watcher or from
+ * ended, and it holds from the next slice on.
+ */
 
 /* Puts a guest under contract, which must not have ended yet: weight is 1 to MATRIX_WEIGHT_MAX. */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
@@ -66,16 +75,43 @@ MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_core_add_contract(struct matrix_core *core, struct matrix_vm *vm,
                          const struct matrix_contract *contract);
 
-/* Makes a group: its members share its time, by their contracts. It is gone with the core. */
+/* Makes a group: its members share its time, by their contracts. It is gone with the core, or when it is
+ * removed. */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_core_add_group(struct matrix_core *core, const char *name,
                       const struct matrix_contract *contract, struct matrix_core_group **group);
 
-/* Changes a guest's contract, but for its group; from the next slice on it holds. To be called before the
- * run, from the tick or from a watcher. Fails as matrix_core_add_contract does, changing nothing. */
+/* Changes a guest's contract, but for its group. Fails as matrix_core_add_contract does, changing nothing. */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_core_set_contract(struct matrix_core *core, struct matrix_vm *vm,
                          const struct matrix_contract *contract);
+
+/* Changes a group's, but for the group that it is in; likewise. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_core_set_group(struct matrix_core *core, struct matrix_core_group *group,
+                      const struct matrix_contract *contract);
+
+/* MATRIX_ERROR_USAGE: it has members. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_core_remove_group(struct matrix_core *core, struct matrix_core_group *group);
+
+/* A paused guest does not run, has no share and earns none; its clock goes on, and so do its sleeps. Paused
+ * twice is paused. MATRIX_ERROR_USAGE: it is not on this core, or has ended. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_pause(struct matrix_core *core,
+                                                                    struct matrix_vm *vm);
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_resume(struct matrix_core *core,
+                                                                     struct matrix_vm *vm);
+
+/* Ends a guest (MATRIX_VM_STOPPED), which stays on the core for its report. Nothing if it has ended. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_stop_guest(struct matrix_core *core,
+                                                                         struct matrix_vm *vm);
+
+/*
+ * Takes a guest off, whatever its state, with what the core knows of its contract. It is as it was: it can
+ * be destroyed, or added to another core, where it goes on (paused guests as well as others).
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_remove(struct matrix_core *core,
+                                                                     struct matrix_vm *vm);
 
 enum matrix_core_end {
     MATRIX_CORE_ALL_ENDED, /* no guest is left */
@@ -90,7 +126,8 @@ struct matrix_core_result {
 };
 
 /*
- * Runs the guests until the last has ended, the duration is over, or a signal asks for the end.
+ * Runs the guests until the last has ended (unless persistent), the duration is over, or a signal asks for
+ * the end.
  * Guests that are still alive then are stopped. What was printed without loss is waited for. A core
  * runs once. A guest's fault is not an error here: it ends
  * that guest alone.
@@ -98,7 +135,7 @@ struct matrix_core_result {
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_run(struct matrix_core *core,
                                                                   struct matrix_core_result *);
 
-/* To be called from the tick: ends the run as if the duration were over. */
+/* To be called from the tick, a watcher or ended: ends the run as if the duration were over. */
 MATRIX_API void matrix_core_stop(struct matrix_core *core);
 
 typedef void matrix_core_watcher(struct matrix_core *core, int fd, void *context);
@@ -145,12 +182,12 @@ MATRIX_API void matrix_core_statistics(const struct matrix_core *core,
 struct matrix_core_guest {
     struct matrix_vm *vm;
     unsigned weight;
-    const char *state;         /* "running", "ready", "sleeping", "waiting", "exited", … */
-    double promised;           /* its rightful share while it and others could run; NaN: never so */
-    double given;              /* the share that it got in that time */
-    uint64_t cpu_ns;           /* all that it was charged */
-    uint64_t contended_cpu_ns; /* of that: while others could run, too */
-    uint64_t alone_cpu_ns;     /* of that: while nobody else could */
+    const char *state; /* "running", "ready", "paused", "sleeping", "waiting", "exited", … */
+    double promised;   /* its rightful share while it and others could run; NaN: never so */
+    double given;      /* the share that it got in that time */
+    uint64_t cpu_ns;   /* all that it was charged */
+    uint64_t contended_cpu_ns;   /* of that: while others could run, too */
+    uint64_t alone_cpu_ns;       /* of that: while nobody else could */
     uint64_t contended_total_ns; /* all guests' CPU time while this and others could run */
     uint64_t entitled_ns;        /* what its weight entitles it to, of contended_total_ns */
     uint64_t slices;             /* times it came on */
@@ -160,7 +197,7 @@ struct matrix_core_guest {
     const char *group; /* the name of its group; NULL: none */
 };
 
-/* index is the order of adding; false past the last one. */
+/* index is the order of adding, without those that were removed; false past the last one. */
 MATRIX_API bool matrix_core_guest(const struct matrix_core *core, size_t index,
                                   struct matrix_core_guest *guest);
 
