@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The queue in front of a file descriptor that guests write to. Called by console and core. */
+/*
+ * The queue in front of a file descriptor that guests write to. Called by console and core.
+ *
+ * It is the one thing that guests of different cores, and so of different threads, may share: hence a lock.
+ * It is held while text is copied and handed to a descriptor that does not block. What the loop asks
+ * after each exit (is something waiting?) is read without it.
+ */
 #include "vmm/output.h"
 
 #include "base/clock.h"
@@ -8,6 +14,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +36,12 @@ struct matrix_output {
     int fd;       /* the caller's */
     int write_fd; /* what is written to: fd, or our own description of the same file */
     enum output_way way;
-    int failed;        /* errno of the write that failed; everything after is thrown away */
-    unsigned sharers;  /* consoles that print here */
-    uint64_t written;  /* bytes in all */
-    size_t start, end; /* what waits is queue[start, end) */
+    atomic_int failed;    /* errno of the write that failed; everything after is thrown away */
+    atomic_bool waiting;  /* something is in the queue */
+    pthread_mutex_t lock; /* of what follows */
+    unsigned sharers;     /* consoles that print here */
+    uint64_t written;     /* bytes in all */
+    size_t start, end;    /* what waits is queue[start, end) */
     char queue[OUTPUT_QUEUE_BYTES];
 };
 
@@ -65,7 +75,9 @@ struct matrix_error *matrix_output_create(int fd, struct matrix_output **result)
     if (!output)
         return error_host(ENOMEM, "make an output");
     output->fd = output->write_fd = fd;
-    output->failed = 0;
+    atomic_init(&output->failed, 0);
+    atomic_init(&output->waiting, false);
+    pthread_mutex_init(&output->lock, NULL); /* of the default kind: it cannot fail */
     output->sharers = 0;
     output->written = 0;
     output->start = output->end = 0;
@@ -84,12 +96,13 @@ void matrix_output_destroy(struct matrix_output *output)
     }
     if (output->write_fd != output->fd)
         close(output->write_fd);
+    pthread_mutex_destroy(&output->lock);
     free(output);
 }
 
 int matrix_output_failed(const struct matrix_output *output)
 {
-    return output->failed;
+    return atomic_load_explicit(&output->failed, memory_order_relaxed);
 }
 
 int output_fd(const struct matrix_output *output)
@@ -99,7 +112,7 @@ int output_fd(const struct matrix_output *output)
 
 bool output_waiting(const struct matrix_output *output)
 {
-    return output->start < output->end;
+    return atomic_load_explicit(&output->waiting, memory_order_relaxed);
 }
 
 static ssize_t write_some(const struct matrix_output *output, const char *text, size_t bytes)
@@ -118,7 +131,8 @@ static ssize_t write_some(const struct matrix_output *output, const char *text, 
     return write(output->write_fd, text, bytes < PIPE_BUF ? bytes : PIPE_BUF);
 }
 
-bool matrix_output_flush(struct matrix_output *output)
+/* True: nothing is left. */
+static bool write_out(struct matrix_output *output)
 {
     while (output->start < output->end) {
         ssize_t written =
@@ -129,7 +143,7 @@ bool matrix_output_flush(struct matrix_output *output)
             return false;
         if (written < 0) {
             /* EPIPE, a full disk: nobody will read the rest. The core asks and ends the guests. */
-            output->failed = errno;
+            atomic_store_explicit(&output->failed, errno, memory_order_relaxed);
             break;
         }
         output->start += (size_t)written;
@@ -139,37 +153,39 @@ bool matrix_output_flush(struct matrix_output *output)
     return true;
 }
 
+/* With the lock held, as are those below. */
+static bool flush(struct matrix_output *output)
+{
+    const bool empty = write_out(output);
+    atomic_store_explicit(&output->waiting, !empty, memory_order_relaxed);
+    return empty;
+}
+
+bool matrix_output_flush(struct matrix_output *output)
+{
+    pthread_mutex_lock(&output->lock);
+    const bool empty = flush(output);
+    pthread_mutex_unlock(&output->lock);
+    return empty;
+}
+
 void output_join(struct matrix_output *output)
 {
+    pthread_mutex_lock(&output->lock);
     output->sharers++;
+    pthread_mutex_unlock(&output->lock);
 }
 
 void output_leave(struct matrix_output *output)
 {
+    pthread_mutex_lock(&output->lock);
     output->sharers--;
+    pthread_mutex_unlock(&output->lock);
 }
 
-bool output_put(struct matrix_output *output, struct output_ticket *ticket, const char *text,
-                size_t bytes)
+static bool put(struct matrix_output *output, const char *text, size_t bytes)
 {
-    if (output->sharers > 1) {
-        const size_t part = OUTPUT_QUEUE_BYTES / output->sharers;
-        if (output->written >= ticket->queued_until)
-            ticket->queued = 0;
-        /* At least one piece, however many there are. */
-        if (ticket->queued && ticket->queued + bytes > part)
-            return false;
-    }
-    if (!matrix_output_write(output, text, bytes))
-        return false;
-    ticket->queued += bytes;
-    ticket->queued_until = output->written + (output->end - output->start);
-    return true;
-}
-
-bool matrix_output_write(struct matrix_output *output, const char *text, size_t bytes)
-{
-    if (output->failed)
+    if (matrix_output_failed(output))
         return true;
     if (bytes > OUTPUT_QUEUE_BYTES - output->end) {
         memmove(output->queue, output->queue + output->start, output->end - output->start);
@@ -180,6 +196,41 @@ bool matrix_output_write(struct matrix_output *output, const char *text, size_t 
     }
     memcpy(output->queue + output->end, text, bytes);
     output->end += bytes;
-    matrix_output_flush(output);
+    flush(output);
     return true;
+}
+
+static bool put_by_ticket(struct matrix_output *output, struct output_ticket *ticket,
+                          const char *text, size_t bytes)
+{
+    if (output->sharers > 1) {
+        const size_t part = OUTPUT_QUEUE_BYTES / output->sharers;
+        if (output->written >= ticket->queued_until)
+            ticket->queued = 0;
+        /* At least one piece, however many there are. */
+        if (ticket->queued && ticket->queued + bytes > part)
+            return false;
+    }
+    if (!put(output, text, bytes))
+        return false;
+    ticket->queued += bytes;
+    ticket->queued_until = output->written + (output->end - output->start);
+    return true;
+}
+
+bool output_put(struct matrix_output *output, struct output_ticket *ticket, const char *text,
+                size_t bytes)
+{
+    pthread_mutex_lock(&output->lock);
+    const bool accepted = put_by_ticket(output, ticket, text, bytes);
+    pthread_mutex_unlock(&output->lock);
+    return accepted;
+}
+
+bool matrix_output_write(struct matrix_output *output, const char *text, size_t bytes)
+{
+    pthread_mutex_lock(&output->lock);
+    const bool accepted = put(output, text, bytes);
+    pthread_mutex_unlock(&output->lock);
+    return accepted;
 }

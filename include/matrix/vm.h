@@ -34,8 +34,8 @@ enum matrix_memory_flags {
 };
 
 /*
- * Where guests' output goes. Several guests may share one; lines are never mixed. It must outlive
- * them.
+ * Where guests' output goes. Several guests may share one, on different cores as well; lines are never
+ * mixed. It must outlive them.
  */
 struct matrix_output;
 
