@@ -173,6 +173,22 @@ struct matrix_error *parse_u64(const char *text, uint64_t minimum, uint64_t maxi
     return NULL;
 }
 
+struct matrix_error *parse_percent(const char *text, uint32_t *ppm)
+{
+    const char *c = text;
+    uint32_t value = 0, unit = PARSE_WHOLE / 100;
+    for (; isdigit((unsigned char)*c) && value <= PARSE_WHOLE; c++)
+        value = value * 10 + (uint32_t)(*c - '0') * (PARSE_WHOLE / 100);
+    bool valid = c > text;
+    if (valid && *c == '.')
+        for (c++; isdigit((unsigned char)*c) && unit > 1; c++)
+            value += (uint32_t)(*c - '0') * (unit /= 10);
+    c += strspn(c, " ");
+    valid = valid && strcmp(c, "%") == 0 && value > 0 && value <= PARSE_WHOLE;
+    *ppm = value;
+    return valid ? NULL : error_usage("write a part of the core, like 20%", "\"%s\"", text);
+}
+
 struct matrix_error *parse_check_name(const char *name)
 {
     const size_t length = strlen(name);

@@ -27,6 +27,11 @@ struct matrix_error *parse_duration(const char *text, uint64_t *nanoseconds) MAT
 struct matrix_error *parse_u64(const char *text, uint64_t minimum, uint64_t maximum,
                                uint64_t *value) MATRIX_MUST_CHECK;
 
+#define PARSE_WHOLE 1000000
+
+/* Reads a part of a core, "20%" or "12.5 %": more than 0 % and at most 100 %, in parts per million. */
+struct matrix_error *parse_percent(const char *text, uint32_t *ppm) MATRIX_MUST_CHECK;
+
 #define NAME_LENGTH_MAX 32
 
 /*

@@ -4,15 +4,14 @@
 #include "cli/cloud.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/common.h"
 #include "cli/control.h"
 #include "cli/exit_status.h"
-#include "cli/find_image.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <locale.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,11 +21,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What a guest may print per second: enough for any log, too little to drown its neighbours. */
-#define OUTPUT_RATE (256 << 10)
-
-#define SCREEN_TICK_NS    250000000ULL
-#define PROGRESS_TICK_NS  1000000000ULL
+#define TICK_NS           100000000ULL
+#define SCREEN_NS         250000000ULL
+#define PROGRESS_NS       1000000000ULL
 #define RENDER_WAIT_MS    2000 /* for all of them together */
 #define REPORT_PART       (16 << 10)
 #define EXIT_GUEST_STATUS 1 /* a guest ended with a status other than 0 */
@@ -45,91 +42,6 @@ static int default_cpu(void)
     return -1;
 }
 
-static struct matrix_error *open_output(struct cloud_guest *guest, const char *given,
-                                        const char *directory)
-{
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof(path), "%s%s%s", given[0] == '/' ? "" : directory,
-                 given[0] == '/' ? "" : "/", given) >= PATH_MAX)
-        return error_host(ENAMETOOLONG, "open the output file %s", given);
-    guest->output_fd =
-        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644);
-    if (guest->output_fd < 0)
-        return error_host(errno, "open the output file %s", path);
-    return matrix_output_create(guest->output_fd, &guest->output);
-}
-
-static struct matrix_contract contract_of(const struct cloud *cloud,
-                                          const struct config_contract *config)
-{
-    return (struct matrix_contract){
-        .weight = config->weight,
-        .floor_ppm = config->floor_ppm,
-        .ceiling_ppm = config->ceiling_ppm,
-        .latency_ns = config->latency_ns,
-        .group = config->group == CONFIG_NO_GROUP ? NULL : cloud->groups[config->group],
-    };
-}
-
-static struct matrix_error *create_guest(struct cloud *cloud, unsigned index, const char *directory)
-{
-    const struct config_guest *config = &cloud->config.guests[index];
-    struct cloud_guest *guest = &cloud->guests[index];
-    char path[PATH_MAX];
-    if (config->output)
-        RETURN_IF_ERROR(open_output(guest, config->output, directory));
-    find_image(config->image, directory, path);
-    struct matrix_vm_options options = {
-        .name = config->name,
-        .memory_bytes = config->memory_bytes,
-        .memory_flags = config->mergeable ? MATRIX_MEMORY_MERGEABLE : 0,
-        .argv = config->argv,
-        .input_fd = -1,
-        .output = guest->output ? guest->output : cloud->output,
-        .tag = guest->output ? NULL : config->name,
-        .output_rate = OUTPUT_RATE,
-        .output_lossy = true,
-        .output_escape = !guest->output,
-    };
-    RETURN_IF_ERROR(matrix_vm_create(cloud->kvm, path, &options, &guest->vm));
-    const struct matrix_contract contract = contract_of(cloud, &config->contract);
-    return matrix_core_add_contract(cloud->core, guest->vm, &contract);
-}
-
-static struct matrix_error *create_groups(struct cloud *cloud)
-{
-    const struct cloud_config *config = &cloud->config;
-    cloud->groups = calloc(config->group_count + 1, sizeof(struct matrix_core_group *));
-    if (!cloud->groups)
-        return error_host(ENOMEM, "make the groups");
-    for (unsigned i = 0; i < config->group_count; i++) {
-        const struct matrix_contract contract = contract_of(cloud, &config->groups[i].contract);
-        RETURN_IF_ERROR(error_prefix(matrix_core_add_group(cloud->core, config->groups[i].name,
-                                                           &contract, &cloud->groups[i]),
-                                     "group %s", config->groups[i].name));
-    }
-    return NULL;
-}
-
-static struct matrix_error *create_guests(struct cloud *cloud, const char *file)
-{
-    CLEANUP_FREE char *copy = strdup(file);
-    cloud->guests = calloc(cloud->config.guest_count, sizeof(*cloud->guests));
-    if (!cloud->guests || !copy)
-        return error_host(ENOMEM, "make the guests");
-    for (unsigned i = 0; i < cloud->config.guest_count; i++)
-        cloud->guests[i].output_fd = -1;
-    const char *directory = dirname(copy);
-    for (unsigned i = 0; i < cloud->config.guest_count; i++)
-        RETURN_IF_ERROR(error_prefix(create_guest(cloud, i, directory), "%s: guest %s", file,
-                                     cloud->config.guests[i].name));
-    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
-        double least;
-        matrix_core_promise(cloud->core, i, &least, &cloud->guests[i].promised);
-    }
-    return NULL;
-}
-
 /* --- meanwhile --------------------------------------------------------------------------- */
 
 /* Starts to print the reports of guests that have faulted since the last time. Nobody waits for it
@@ -138,14 +50,17 @@ static void show_faults(struct cloud *cloud)
 {
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         struct cloud_guest *guest = &cloud->guests[i];
-        const struct matrix_report *report = matrix_vm_report(guest->vm);
-        if (!report || guest->fault_shown)
+        const struct matrix_report *report = guest->fault ? guest->fault
+                                             : guest->vm  ? matrix_vm_report(guest->vm)
+                                                          : NULL;
+        if (!report || (guest->fault_shown && !guest->fault))
             continue;
-        guest->fault_shown = true;
+        guest->fault_shown |= !guest->fault;
         struct matrix_error *error =
             matrix_report_print(report, STDERR_FILENO, false, &guest->renderer);
         if (error)
             cli_fail(PROGRAM, error);
+        free(TAKE(guest->fault));
     }
 }
 
@@ -164,15 +79,25 @@ static void wait_for_reports(struct cloud *cloud)
     }
 }
 
-static void tick(struct matrix_core *core, void *context)
+static void show(struct cloud *cloud)
 {
-    struct cloud *cloud = context;
     if (cloud->has_screen)
         cloud_screen_draw(cloud);
     else if (cloud->shows_progress)
         cloud_progress_print(cloud);
     if (!cloud->has_screen)
         show_faults(cloud);
+}
+
+static void tick(struct matrix_core *core, void *context)
+{
+    struct cloud *cloud = context;
+    const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+    cloud_live_look(cloud);
+    if (now >= cloud->next_show_ns) {
+        show(cloud);
+        cloud->next_show_ns = now + (cloud->has_screen ? SCREEN_NS : PROGRESS_NS);
+    }
     /* Nobody hears the guests any more, not even those that have nothing to say. */
     if (matrix_output_failed(cloud->output))
         matrix_core_stop(core);
@@ -198,8 +123,9 @@ static int exit_status(const struct cloud *cloud, const struct matrix_core_resul
     if (result->end == MATRIX_CORE_SIGNAL)
         return EXIT_SIGNAL + result->signal;
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        struct matrix_core_guest contract;
         struct matrix_vm_info info;
-        matrix_vm_info(cloud->guests[i].vm, &info);
+        cloud_guest_look(cloud, i, &contract, &info);
         if (info.state == MATRIX_VM_FAULTED)
             return EXIT_GUEST_FAULT;
         if (info.state == MATRIX_VM_EXITED && info.status != 0)
@@ -261,15 +187,11 @@ static struct matrix_error *check_outputs(const struct cloud *cloud)
 static void clean_up(struct cloud *cloud)
 {
     control_server_stop(cloud->control);
+    builder_stop(cloud->builder);
     matrix_core_destroy(cloud->core);
-    for (unsigned i = 0; cloud->guests && i < cloud->config.guest_count; i++) {
-        matrix_vm_destroy(cloud->guests[i].vm);
-        matrix_output_destroy(cloud->guests[i].output);
-        if (cloud->guests[i].output_fd >= 0)
-            close(cloud->guests[i].output_fd);
-    }
-    free(cloud->guests);
-    free(cloud->groups);
+    cloud_destroy_guests(cloud);
+    cloud_periods_free(cloud);
+    lives_release(&cloud->lives);
     matrix_output_destroy(cloud->output);
     matrix_output_destroy(cloud->terminal);
     for (int end = 0; end < 2; end++)
@@ -277,6 +199,7 @@ static void clean_up(struct cloud *cloud)
             close(cloud->screen_pipe[end]);
     matrix_kvm_close(cloud->kvm);
     config_free(&cloud->config);
+    json_decref(cloud->added);
 }
 
 /* Opened at the start, so that a run of hours does not end with a report that cannot be written; but
@@ -322,21 +245,32 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
         .cpu = cloud->host_cpu,
         .slice_ns = cloud->slice_ns,
         .duration_ns = options->duration_ns ? options->duration_ns : cloud->config.duration_ns,
-        .tick_ns = cloud->has_screen ? SCREEN_TICK_NS : PROGRESS_TICK_NS,
+        .tick_ns = TICK_NS,
         .tick = tick,
+        .ended = cloud_live_ended,
+        .persistent = true, /* it is stopped when the lifecycle of its guests is over */
         .context = cloud,
         .policy = cloud->config.policy,
     };
     RETURN_IF_ERROR(matrix_kvm_open(options->kvm_path, &cloud->kvm));
     RETURN_IF_ERROR(open_outputs(cloud, options));
     RETURN_IF_ERROR(matrix_core_create(&core_options, &cloud->core));
-    RETURN_IF_ERROR(error_prefix(create_groups(cloud), "%s", options->file));
-    RETURN_IF_ERROR(create_guests(cloud, options->file));
+    RETURN_IF_ERROR(error_prefix(cloud_create_groups(cloud), "%s", options->file));
+    RETURN_IF_ERROR(cloud_create_guests(cloud, options->file));
+    cloud->keeps = options->keep || cloud->config.keep;
+    cloud->added = json_array();
+    RETURN_IF_ERROR(cloud_live_begin(cloud));
+    cloud_periods_split(cloud, "start");
 
     struct matrix_core_result result;
     RETURN_IF_ERROR(cli_control_start(cloud->core, options->control, &cloud->control));
+    cloud->commands = cloud_commands(cloud);
+    if (cloud->control)
+        control_server_extend(cloud->control, &cloud->commands);
     RETURN_IF_ERROR(matrix_core_run(cloud->core, &result));
+    cloud->has_ended = true;
     control_server_stop(TAKE(cloud->control));
+    builder_stop(TAKE(cloud->builder));
     RETURN_IF_ERROR(report(cloud, options));
     if (file)
         RETURN_IF_ERROR(write_report(cloud, options->report_path, file));

@@ -1,10 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `matrix cloud`: options (cloud_options.c), the contract before it (cloud_check.c), the run itself (cloud.c), what is shown meanwhile (cloud_screen.c), and the report
- * of the contract at the end (cloud_report.c). */
+/*
+ * `matrix cloud`: options (cloud_options.c), the contract before it (cloud_check.c), its guests
+ * (cloud_guests.c), the run itself (cloud.c), what changes in it (cloud_live.c) by command (cloud_commands.c),
+ * what is shown meanwhile (cloud_screen.c), and the report of the contract at the end (cloud_report.c), split
+ * at each change (cloud_periods.c).
+ */
 #ifndef CLI_CLOUD_H
 #define CLI_CLOUD_H
 
+#include "cloud/builder.h"
 #include "cloud/config.h"
+#include "cloud/lifecycle.h"
+#include "control/command.h"
+#include <limits.h>
 #include <matrix/matrix.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,7 +25,7 @@ struct cloud_options {
     const char *control; /* PATH, auto or none; NULL: not said */
     uint64_t duration_ns, slice_ns;
     int core;
-    bool json, plain, quiet, check;
+    bool json, plain, quiet, check, keep;
 };
 
 /* Reads it; does not return if it is wrong (EXIT_BAD_USAGE) or asks for help. */
@@ -25,15 +33,40 @@ void cloud_options_parse(int argc, char **argv, struct cloud_options *options);
 
 /* A guest of the cloud while it runs. */
 struct cloud_guest {
-    struct matrix_vm *vm;
+    struct matrix_vm *vm;         /* the one that runs or has ended last; NULL: none was made yet */
+    size_t core_index;            /* with a vm: its place on the core */
     struct matrix_output *output; /* its own file; NULL: the shared one */
     int output_fd;
-    double promised; /* its share while all can run */
+    double promised;            /* its share while all can run */
+    struct matrix_error *error; /* why it could not be made the last time; NULL: it could */
+    bool has_failed;            /* that is news to the lifecycle */
+    struct matrix_vm_info past; /* the sums of those that ran before */
     bool fault_shown;
-    pid_t renderer; /* of its fault report, to be waited for; 0: none */
+    struct matrix_report *fault; /* of one that ran before, not shown yet */
+    pid_t renderer;              /* of its fault report, to be waited for; 0: none */
     /* As of the last look at it, for rates. */
     uint64_t seen_cpu_ns;
     uint64_t seen_exits[MATRIX_EXIT_KIND_COUNT];
+};
+
+/* A guest's contract and what it was charged, at some moment or over a period. */
+struct cloud_figures {
+    unsigned weight;
+    uint32_t floor_ppm, ceiling_ppm;
+    uint64_t cpu_ns, contended_cpu_ns, contended_total_ns, entitled_ns;
+};
+
+/* From one change to the next. */
+struct cloud_period {
+    uint64_t begin_ns; /* since the run began */
+    char change[96];   /* what began it */
+    unsigned guest_count;
+    struct cloud_figures *guests; /* at its beginning */
+};
+
+struct cloud_periods {
+    struct cloud_period *list;
+    size_t count;
 };
 
 struct cloud {
@@ -41,9 +74,20 @@ struct cloud {
     struct matrix_kvm *kvm;
     struct matrix_core *core;
     struct control_server *control;
+    struct control_commands commands;
     struct cloud_guest *guests;
     struct matrix_core_group **groups;
-    int host_cpu; /* negative: not pinned */
+    char *directory; /* of the file: what its paths are relative to */
+    struct lives lives;
+    struct builder *builder;
+    bool keeps;        /* it goes on when nothing runs */
+    bool has_failures; /* a guest has_failed */
+    bool has_ended;    /* the run is over */
+    size_t on_core;    /* guests that were put there */
+    json_t *added;     /* the requests that added guests: their strings are in use */
+    struct cloud_periods periods;
+    uint64_t next_show_ns; /* CLOCK_MONOTONIC */
+    int host_cpu;          /* negative: not pinned */
     uint64_t slice_ns;
     struct matrix_output *output;   /* where guests without a file of their own print */
     int screen_pipe[2];             /* with a screen: what they print passes through here */
@@ -58,6 +102,83 @@ struct cloud {
 
 /* `--check`: admits the contracts of the file, as a run would, and prints what they come to. */
 struct matrix_error *cloud_check(const struct cloud_config *config, uint64_t slice_ns, FILE *file);
+
+/* --- cloud_guests.c ---------------------------------------------------------------------------- */
+
+struct matrix_error *cloud_create_groups(struct cloud *cloud);
+struct matrix_error *cloud_create_guests(struct cloud *cloud, const char *file);
+void cloud_destroy_guests(struct cloud *cloud);
+
+/* Opens the file that the guest prints to, if it has one that is not open yet. */
+struct matrix_error *cloud_open_output(struct cloud *cloud, unsigned index);
+
+/* What a guest is made from. */
+void cloud_describe_guest(const struct cloud *cloud, unsigned index, char path[PATH_MAX],
+                          struct matrix_vm_options *options);
+
+struct matrix_contract cloud_contract(const struct cloud *cloud,
+                                      const struct config_contract *config);
+
+/* A guest's first vm comes under contract, and is the cloud's. */
+struct matrix_error *cloud_put_on_core(struct cloud *cloud, unsigned index, struct matrix_vm *vm);
+
+/* Looks up anew what everyone is promised. */
+void cloud_tell_promises(struct cloud *cloud);
+
+/* Its vm is about to be replaced: what it did is added to the past. */
+void cloud_guest_ends_as(struct cloud_guest *guest);
+
+/* Its state for people and reports: the core's, or that it does not run because of its lifecycle. */
+const char *cloud_guest_state(const struct cloud *cloud, unsigned index);
+
+/* The guest as the core and its vm know it, those that ran before included. */
+void cloud_guest_look(const struct cloud *cloud, unsigned index, struct matrix_core_guest *contract,
+                      struct matrix_vm_info *info);
+
+/* --- cloud_live.c -------------------------------------------------------------------------------- */
+
+/* All guests start, or wait; before the core runs. */
+struct matrix_error *cloud_live_begin(struct cloud *cloud);
+
+/* For matrix_core_options.ended. */
+void cloud_live_ended(struct matrix_core *core, struct matrix_vm *vm, void *context);
+
+/* Whatever is due by now is done; ends the run when nothing is left to run. */
+void cloud_live_look(struct cloud *cloud);
+
+typedef struct matrix_error *cloud_life_command(struct lives *lives, unsigned index,
+                                                uint64_t now_ns);
+
+/* Carries out life_start, life_stop, … by command; name is for messages. */
+struct matrix_error *cloud_live_command(struct cloud *cloud, unsigned index,
+                                        cloud_life_command *command, const char *name);
+
+/* Changes a contract; from the next slice on it holds. */
+struct matrix_error *cloud_live_set(struct cloud *cloud, unsigned index,
+                                    const struct config_contract *config);
+struct matrix_error *cloud_live_set_group(struct cloud *cloud, unsigned index,
+                                          const struct config_contract *config);
+
+/* One more guest, which starts; *config is the cloud's from then on, its strings stay. */
+struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_guest *config);
+
+/* --- cloud_commands.c ---------------------------------------------------------------------------- */
+
+/* What the control socket of a cloud can do beside looking; context: the cloud. */
+struct control_commands cloud_commands(struct cloud *cloud);
+
+/* --- cloud_periods.c ----------------------------------------------------------------------------- */
+
+/* Something has changed, or the run begins: a new period of the report. */
+void cloud_periods_split(struct cloud *cloud, const char *change, ...)
+    __attribute__((format(printf, 2, 3)));
+void cloud_periods_free(struct cloud *cloud);
+
+/* A guest's contract in that period, and what it was charged; false: it came later. */
+bool cloud_period_share(const struct cloud *cloud, size_t period, unsigned index,
+                        struct cloud_figures *figures);
+
+/* --- cloud_screen.c, cloud_report.c -------------------------------------------------------------- */
 
 /* Draws the table anew, below what guests have printed since. */
 void cloud_screen_draw(struct cloud *cloud);

@@ -10,7 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_REPORT = 256, OPTION_CHECK, OPTION_JSON, OPTION_PLAIN, OPTION_KVM, OPTION_CONTROL };
+enum {
+    OPTION_REPORT = 256,
+    OPTION_CHECK,
+    OPTION_KEEP,
+    OPTION_JSON,
+    OPTION_PLAIN,
+    OPTION_KVM,
+    OPTION_CONTROL
+};
 
 static const struct argp_option option_table[] = {
     {"report", OPTION_REPORT, "FILE.json", 0, "write the contract report to this file", 0},
@@ -18,6 +26,7 @@ static const struct argp_option option_table[] = {
      "check the file, print the contract as it will be kept, and run nothing", 0},
     {"json", OPTION_JSON, NULL, 0,
      "print the report as JSON on standard output; what guests print goes to standard error", 0},
+    {"keep", OPTION_KEEP, NULL, 0, "go on when all guests have ended: more may be started", 0},
     {"duration", 'd', "DURATION", 0, "how long to run, in place of the file's", 0},
     {"slice", 's', "DURATION", 0, "how long a guest runs before another may", 0},
     {"core", 'c', "N|any", 0, "the host CPU to run on (default: the last one allowed)", 0},
@@ -49,6 +58,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         break;
     case OPTION_CHECK:
         options->check = true;
+        break;
+    case OPTION_KEEP:
+        options->keep = true;
         break;
     case OPTION_JSON:
         options->json = true;

@@ -19,6 +19,9 @@ static const struct table_column columns[] = {
 /* A share means little, and less than a few slices nothing, when hardly anything was shared. */
 #define SLICES_MINIMUM 10
 
+/* Periods in the report for people. */
+#define PERIODS_SHOWN 20
+
 /* A share that there never was (a guest that always had the core to itself) is a dash. */
 static void share_cell(struct table *table, double share)
 {
@@ -33,8 +36,7 @@ static void add_row(const struct cloud *cloud, unsigned index, struct table *tab
     struct matrix_core_guest guest;
     struct matrix_vm_info info;
     char text[FORMAT_BYTES];
-    matrix_core_guest(cloud->core, index, &guest);
-    matrix_vm_info(cloud->guests[index].vm, &info);
+    cloud_guest_look(cloud, index, &guest, &info);
     table_cell(table, "%s", info.name);
     table_cell(table, "%u", guest.weight);
     const bool has_share = guest.contended_total_ns >= SLICES_MINIMUM * cloud->slice_ns;
@@ -56,20 +58,76 @@ static void add_row(const struct cloud *cloud, unsigned index, struct table *tab
         table_cell(table, "%s", guest.state);
 }
 
+static void add_period_row(const struct cloud *cloud, size_t index, unsigned guest,
+                           struct table *table)
+{
+    const struct cloud_period *period = &cloud->periods.list[index];
+    struct cloud_figures figures;
+    char text[FORMAT_BYTES];
+    if (!cloud_period_share(cloud, index, guest, &figures))
+        return;
+    const double total = (double)figures.contended_total_ns;
+    const bool has_share = figures.contended_total_ns >= SLICES_MINIMUM * cloud->slice_ns;
+    const double promised = has_share ? (double)figures.entitled_ns / total : NAN;
+    const double given = has_share ? (double)figures.contended_cpu_ns / total : NAN;
+    if (guest == 0)
+        table_cell(table, "%s, %s", format_duration(text, period->begin_ns), period->change);
+    else
+        table_cell(table, "%s", "");
+    table_cell(table, "%s", cloud->config.guests[guest].name);
+    table_cell(table, "%u", figures.weight);
+    share_cell(table, promised);
+    share_cell(table, given);
+    if (has_share)
+        table_cell(table, "%+.3f pp", 100 * (given - promised));
+    else
+        table_cell(table, "-");
+}
+
 /* What the table does not show: time without competition, and output that was let go. */
+/* A table for each time between two changes, if there were any. */
+static struct matrix_error *print_periods(const struct cloud *cloud, FILE *file)
+{
+    static const struct table_column period_columns[] = {
+        {"period", TABLE_LEFT},    {"guest", TABLE_LEFT},  {"weight", TABLE_RIGHT},
+        {"promised", TABLE_RIGHT}, {"given", TABLE_RIGHT}, {"error", TABLE_RIGHT},
+    };
+    const size_t shown =
+        cloud->periods.count < PERIODS_SHOWN ? cloud->periods.count : PERIODS_SHOWN;
+    struct table *table;
+    if (cloud->periods.count < 2)
+        return NULL;
+    RETURN_IF_ERROR(
+        table_create(period_columns, sizeof(period_columns) / sizeof(period_columns[0]), &table));
+    for (size_t i = 0; i < shown; i++)
+        for (unsigned j = 0; j < cloud->periods.list[i].guest_count; j++)
+            add_period_row(cloud, i, j, table);
+    fputs("\nFrom one change to the next:\n", file);
+    struct matrix_error *error = table_print(table, file);
+    table_destroy(table);
+    if (shown < cloud->periods.count)
+        fprintf(file, "... and %zu more changes: see --json.\n", cloud->periods.count - shown);
+    return error;
+}
+
 static void print_remarks(const struct cloud *cloud, FILE *file)
 {
     char first[FORMAT_BYTES], second[FORMAT_BYTES];
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         struct matrix_core_guest guest;
         struct matrix_vm_info info;
-        matrix_core_guest(cloud->core, i, &guest);
-        matrix_vm_info(cloud->guests[i].vm, &info);
+        cloud_guest_look(cloud, i, &guest, &info);
         if (guest.alone_cpu_ns)
             fprintf(file,
                     "%s had the core to itself for %s of its CPU time: the others had ended, slept "
                     "or waited. The shares above are of the time when it had company.\n",
                     info.name, format_duration(first, guest.alone_cpu_ns));
+        if (cloud->lives.lives[i].restarts)
+            fprintf(file, "%s was started again %u times after it had ended badly.\n", info.name,
+                    cloud->lives.lives[i].restarts);
+        if (cloud->guests[i].error)
+            fprintf(file, "%s could not be made the last time: %s\n", info.name,
+                    cloud->guests[i].error->message);
         if (info.dropped_lines)
             fprintf(file, "%s printed more than its limit: %s lines (%s) were dropped.\n",
                     info.name, format_count(first, info.dropped_lines),
@@ -104,6 +162,7 @@ struct matrix_error *cloud_report_print(const struct cloud *cloud, FILE *file)
             loop.switches, format_duration(idle, loop.idle_wall_ns),
             format_duration(median, loop.delay_median_ns), format_duration(p99, loop.delay_p99_ns),
             format_duration(worst, loop.delay_worst_ns));
+    RETURN_IF_ERROR(print_periods(cloud, file));
     print_remarks(cloud, file);
     return fflush(file) == EOF || ferror(file) ? error_host(errno, "print the report") : NULL;
 }
@@ -132,11 +191,10 @@ static json_t *guest_json(const struct cloud *cloud, unsigned index)
 {
     struct matrix_core_guest guest;
     struct matrix_vm_info info;
-    matrix_core_guest(cloud->core, index, &guest);
-    matrix_vm_info(cloud->guests[index].vm, &info);
+    cloud_guest_look(cloud, index, &guest, &info);
     return json_pack(
         "{s:s, s:i, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, "
-        "s:s, s:o, s:s?, s:o, s:o}",
+        "s:s, s:o, s:s?, s:o, s:o, s:i, s:s?}",
         "name", info.name, "weight", (int)guest.weight, "promised", share_json(guest.promised),
         "given", share_json(guest.given), "error_pp",
         share_json(100 * (guest.given - guest.promised)), "cpu_ns", (json_int_t)guest.cpu_ns,
@@ -149,7 +207,42 @@ static json_t *guest_json(const struct cloud *cloud, unsigned index)
         guest.state, "exit_status",
         info.state == MATRIX_VM_EXITED ? json_integer(info.status) : json_null(), "group",
         guest.group, "floor", limit_json(guest.contract.floor_ppm), "ceiling",
-        limit_json(guest.contract.ceiling_ppm));
+        limit_json(guest.contract.ceiling_ppm), "restarts", (int)cloud->lives.lives[index].restarts,
+        "error", cloud->guests[index].error ? cloud->guests[index].error->message : NULL);
+}
+
+static json_t *period_guest_json(const struct cloud *cloud, size_t period, unsigned index)
+{
+    struct cloud_figures figures;
+    if (!cloud_period_share(cloud, period, index, &figures))
+        return NULL;
+    const double total = (double)figures.contended_total_ns;
+    const double promised = total > 0 ? (double)figures.entitled_ns / total : NAN;
+    const double given = total > 0 ? (double)figures.contended_cpu_ns / total : NAN;
+    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "name",
+                     cloud->config.guests[index].name, "weight", (int)figures.weight, "floor",
+                     limit_json(figures.floor_ppm), "ceiling", limit_json(figures.ceiling_ppm),
+                     "promised", share_json(promised), "given", share_json(given), "error_pp",
+                     share_json(100 * (given - promised)), "cpu_ns", (json_int_t)figures.cpu_ns,
+                     "contended_total_ns", (json_int_t)figures.contended_total_ns);
+}
+
+static json_t *periods_json(const struct cloud *cloud, uint64_t end_ns)
+{
+    json_t *periods = json_array();
+    for (size_t i = 0; i < cloud->periods.count; i++) {
+        const struct cloud_period *period = &cloud->periods.list[i];
+        const bool is_last = i + 1 == cloud->periods.count;
+        json_t *guests = json_array();
+        for (unsigned j = 0; j < period->guest_count; j++)
+            json_array_append_new(guests, period_guest_json(cloud, i, j));
+        json_array_append_new(periods,
+                              json_pack("{s:s, s:I, s:I, s:o}", "change", period->change,
+                                        "begin_ns", (json_int_t)period->begin_ns, "end_ns",
+                                        (json_int_t)(is_last ? end_ns : period[1].begin_ns),
+                                        "guests", guests));
+    }
+    return periods;
 }
 
 struct matrix_error *cloud_report_write_json(const struct cloud *cloud, FILE *file)
@@ -160,7 +253,7 @@ struct matrix_error *cloud_report_write_json(const struct cloud *cloud, FILE *fi
     for (unsigned i = 0; i < cloud->config.guest_count; i++)
         json_array_append_new(guests, guest_json(cloud, i));
     json_t *root = json_pack(
-        "{s:i, s:I, s:o, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o}",
+        "{s:i, s:I, s:o, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:o}",
         "version", 1, "duration_ns", (json_int_t)loop.wall_ns, "core",
         cloud->host_cpu < 0 ? json_null() : json_integer(cloud->host_cpu), "slice_ns",
         (json_int_t)cloud->slice_ns, "scheduler", "overhead_ns", (json_int_t)loop.overhead_ns,
@@ -169,7 +262,8 @@ struct matrix_error *cloud_report_write_json(const struct cloud *cloud, FILE *fi
         "timer_signals", (json_int_t)loop.timer_signals, "stale_signals",
         (json_int_t)loop.stale_signals, "delay_median_ns", (json_int_t)loop.delay_median_ns,
         "delay_p99_ns", (json_int_t)loop.delay_p99_ns, "delay_worst_ns",
-        (json_int_t)loop.delay_worst_ns, "guests", guests);
+        (json_int_t)loop.delay_worst_ns, "guests", guests, "periods",
+        periods_json(cloud, loop.wall_ns));
     const bool written = root && json_dumpf(root, file, JSON_INDENT(2)) == 0 &&
                          fputc('\n', file) != EOF && fflush(file) != EOF;
     json_decref(root);

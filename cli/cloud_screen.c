@@ -104,8 +104,7 @@ static void draw_guest(struct cloud *cloud, unsigned index, uint64_t all_cpu_ns,
     struct matrix_core_guest contract;
     struct matrix_vm_info info;
     char work[FORMAT_BYTES];
-    matrix_core_guest(cloud->core, index, &contract);
-    matrix_vm_info(seen->vm, &info);
+    cloud_guest_look(cloud, index, &contract, &info);
 
     const double promised = seen->promised;
     const double share =
@@ -201,8 +200,7 @@ void cloud_progress_print(struct cloud *cloud)
         struct matrix_core_guest contract;
         struct matrix_vm_info info;
         char work[FORMAT_BYTES];
-        matrix_core_guest(cloud->core, i, &contract);
-        matrix_vm_info(cloud->guests[i].vm, &info);
+        cloud_guest_look(cloud, i, &contract, &info);
         fprintf(cloud->frame, "%s %s %.3f %% work %s (%s)", i ? "," : " ", info.name,
                 loop.guests_cpu_ns ? 100 * (double)contract.cpu_ns / (double)loop.guests_cpu_ns
                                    : 0.0,

@@ -16,16 +16,24 @@
 
 static const struct {
     const char *name, *summary;
-    int (*run)(int argc, char **argv); /* NULL: the program matrix-NAME */
+    int (*run)(int argc, char **argv); /* NULL: another program */
+    const char *program; /* matrix-PROGRAM, which is told the name; NULL: matrix-NAME */
 } subcommands[] = {
-    {"run", "run one guest in the foreground", run_main},
-    {"cloud", "run the guests of a file, by contract", NULL},
-    {"proc", "look into any process: its memory, its children", NULL},
-    {"ksm", "watch, draw and map what kernel same-page merging does", NULL},
-    {"translate", "follow a guest's address to physical memory, and say who shares it", NULL},
-    {"modules", "load, unload and list the kernel modules", NULL},
-    {"doctor", "say what this host can and cannot do, and how to mend it", NULL},
-    {"lab", "run a command in a throwaway machine", NULL},
+    {"run", "run one guest in the foreground", run_main, NULL},
+    {"cloud", "run the guests of a file, by contract", NULL, NULL},
+    {"start", "start guests of a running cloud that are down", NULL, "manage"},
+    {"stop", "end guests of a running cloud", NULL, "manage"},
+    {"restart", "end guests, and start them again", NULL, "manage"},
+    {"pause", "let guests run no more, for now", NULL, "manage"},
+    {"resume", "let paused guests run again", NULL, "manage"},
+    {"set", "change the contract of a guest or group", NULL, "manage"},
+    {"add", "add guests to a running cloud", NULL, "manage"},
+    {"proc", "look into any process: its memory, its children", NULL, NULL},
+    {"ksm", "watch, draw and map what kernel same-page merging does", NULL, NULL},
+    {"translate", "follow a guest's address to physical memory, and say who shares it", NULL, NULL},
+    {"modules", "load, unload and list the kernel modules", NULL, NULL},
+    {"doctor", "say what this host can and cannot do, and how to mend it", NULL, NULL},
+    {"lab", "run a command in a throwaway machine", NULL, NULL},
 };
 
 #define SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
@@ -41,8 +49,9 @@ static int print_help(FILE *file)
     return file == stdout ? EXIT_SUCCESS : EXIT_BAD_USAGE;
 }
 
-/* Becomes the program of a subcommand; returns only if that fails. */
-static int become(const char *name, char **argv)
+/* Becomes the program of a subcommand; returns only if that fails. argv[0] is the subcommand, and stays so
+ * for a program that has several. */
+static int become(const char *name, bool has_several, char **argv)
 {
     char program[64], path[PATH_MAX];
     snprintf(program, sizeof(program), "matrix-%s", name);
@@ -50,7 +59,8 @@ static int become(const char *name, char **argv)
         return cli_fail("matrix", error_new(MATRIX_ERROR_HOST, 0,
                                             "build it with `make`, or install Matrix again",
                                             "the program %s is missing", program));
-    argv[0] = program;
+    if (!has_several)
+        argv[0] = program;
     execv(path, argv);
     return cli_fail("matrix", error_host(errno, "start %s", path));
 }
@@ -69,8 +79,10 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < SUBCOMMANDS; i++) {
         if (strcmp(argv[1], subcommands[i].name) != 0)
             continue;
+        const char *program = subcommands[i].program;
         return subcommands[i].run ? subcommands[i].run(argc - 1, argv + 1)
-                                  : become(subcommands[i].name, argv + 1);
+               : program          ? become(program, true, argv + 1)
+                                  : become(subcommands[i].name, false, argv + 1);
     }
     return cli_fail("matrix", error_usage("see `matrix --help`", "no such command: %s", argv[1]));
 }

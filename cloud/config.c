@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "base/yaml.h"
-#include <ctype.h>
+#include "cloud/config_life.h"
 #include <errno.h>
 #include <matrix/core.h>
 #include <string.h>
@@ -30,12 +30,13 @@ struct group_text {
 struct guest_text {
     char *name, *image, *memory, *output, *mergeable;
     struct contract_text contract;
+    struct config_life_text life;
     char **args;
     unsigned args_count;
 };
 
 struct document {
-    char *core, *slice, *duration, *policy;
+    char *core, *slice, *duration, *policy, *keep;
     struct group_text *groups;
     unsigned groups_count;
     struct guest_text *guests;
@@ -71,6 +72,12 @@ static const cyaml_schema_field_t guest_fields[] = {
     CONTRACT_FIELDS(struct guest_text),
     TEXT_FIELD(output, CYAML_FLAG_OPTIONAL, struct guest_text),
     TEXT_FIELD(mergeable, CYAML_FLAG_OPTIONAL, struct guest_text),
+    YAML_TEXT("restart", CYAML_FLAG_OPTIONAL, struct guest_text, life.restart),
+    YAML_TEXT("backoff", CYAML_FLAG_OPTIONAL, struct guest_text, life.backoff),
+    CYAML_FIELD_SEQUENCE("after", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct guest_text,
+                         life.after, &argument_schema, 0, CONFIG_LIFE_NAMES_MAX),
+    CYAML_FIELD_SEQUENCE("stop-with", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct guest_text,
+                         life.stop_with, &argument_schema, 0, CONFIG_LIFE_NAMES_MAX),
     CYAML_FIELD_SEQUENCE("args", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct guest_text, args,
                          &argument_schema, 0, 256),
     CYAML_FIELD_END,
@@ -85,6 +92,7 @@ static const cyaml_schema_field_t document_fields[] = {
     TEXT_FIELD(slice, CYAML_FLAG_OPTIONAL, struct document),
     TEXT_FIELD(duration, CYAML_FLAG_OPTIONAL, struct document),
     TEXT_FIELD(policy, CYAML_FLAG_OPTIONAL, struct document),
+    TEXT_FIELD(keep, CYAML_FLAG_OPTIONAL, struct document),
     CYAML_FIELD_SEQUENCE("groups", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct document,
                          groups, &group_schema, 0, CONFIG_GROUPS_MAX),
     CYAML_FIELD_SEQUENCE("guests", CYAML_FLAG_POINTER, struct document, guests, &guest_schema, 1,
@@ -109,23 +117,6 @@ static struct matrix_error *check_guest_name(const struct document *document, un
     return NULL;
 }
 
-/* "20%" or "12.5 %", in parts per million: four decimals of a percent. */
-static struct matrix_error *read_percent(const char *text, uint32_t *ppm)
-{
-    const char *c = text;
-    uint32_t value = 0, unit = 10000;
-    for (; isdigit((unsigned char)*c) && value <= MATRIX_WHOLE_CORE; c++)
-        value = value * 10 + (uint32_t)(*c - '0') * 10000;
-    bool valid = c > text;
-    if (valid && *c == '.')
-        for (c++; isdigit((unsigned char)*c) && unit > 1; c++)
-            value += (uint32_t)(*c - '0') * (unit /= 10);
-    c += strspn(c, " ");
-    valid = valid && strcmp(c, "%") == 0 && value > 0 && value <= MATRIX_WHOLE_CORE;
-    *ppm = value;
-    return valid ? NULL : error_usage("write a part of the core, like 20%", "\"%s\"", text);
-}
-
 static int find_group(const struct cloud_config *config, const char *name)
 {
     for (unsigned i = 0; i < config->group_count; i++)
@@ -146,10 +137,10 @@ static struct matrix_error *read_contract(const struct contract_text *text,
             error_prefix(parse_u64(text->weight, 1, MATRIX_WEIGHT_MAX, &weight), "weight"));
     contract->weight = (unsigned)weight;
     if (text->floor)
-        RETURN_IF_ERROR(error_prefix(read_percent(text->floor, &contract->floor_ppm), "floor"));
+        RETURN_IF_ERROR(error_prefix(parse_percent(text->floor, &contract->floor_ppm), "floor"));
     if (text->ceiling)
         RETURN_IF_ERROR(
-            error_prefix(read_percent(text->ceiling, &contract->ceiling_ppm), "ceiling"));
+            error_prefix(parse_percent(text->ceiling, &contract->ceiling_ppm), "ceiling"));
     if (text->latency)
         RETURN_IF_ERROR(
             error_prefix(parse_duration(text->latency, &contract->latency_ns), "latency"));
@@ -245,6 +236,8 @@ static struct matrix_error *read_document(const struct document *document,
         return error_usage("leave it out to run without end", "duration: it is 0");
 
     config->policy = document->policy;
+    if (document->keep)
+        RETURN_IF_ERROR(error_prefix(read_bool(document->keep, &config->keep), "keep"));
     config->groups = calloc(document->groups_count + 1, sizeof(*config->groups));
     if (!config->groups)
         return error_host(ENOMEM, "read the groups");
@@ -257,7 +250,11 @@ static struct matrix_error *read_document(const struct document *document,
     for (unsigned i = 0; i < document->guests_count; i++)
         RETURN_IF_ERROR(
             error_prefix(read_guest(document, i, config, &config->guests[i]), "guests[%u]", i));
-    return NULL;
+    for (unsigned i = 0; i < document->guests_count; i++)
+        RETURN_IF_ERROR(error_prefix(
+            config_life_read(&document->guests[i].life, config, i, &config->guests[i].life),
+            "guests[%u]", i));
+    return config_life_check(config);
 }
 
 struct matrix_error *config_parse(const char *text, size_t bytes, const char *name,
@@ -287,8 +284,10 @@ struct matrix_error *config_read(const char *path, struct cloud_config *config)
 
 void config_free(struct cloud_config *config)
 {
-    for (unsigned i = 0; i < config->guest_count; i++)
+    for (unsigned i = 0; i < config->guest_count; i++) {
+        config_life_free(&config->guests[i].life);
         free(config->guests[i].argv);
+    }
     free(config->guests);
     free(config->groups);
     document_free(&document_schema, config->document);

@@ -6,6 +6,7 @@
 #ifndef CLOUD_CONFIG_H
 #define CLOUD_CONFIG_H
 
+#include "cloud/lifecycle.h"
 #include <matrix/error.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +39,7 @@ struct config_guest {
     uint64_t memory_bytes; /* 0: the default */
     struct config_contract contract;
     bool mergeable; /* its memory is offered to KSM */
+    struct life_rules life;
 };
 
 struct cloud_config {
@@ -45,6 +47,7 @@ struct cloud_config {
     struct config_group *groups;
     unsigned guest_count, group_count;
     const char *policy;             /* NULL: the default */
+    bool keep;                      /* it goes on when all have ended: more may be started */
     int core;                       /* host CPU, CONFIG_CORE_ANY or CONFIG_CORE_UNSET */
     uint64_t slice_ns, duration_ns; /* 0: the default; without end */
     void *document;                 /* holds the strings above */

@@ -35,6 +35,13 @@ static struct matrix_error *not_here(const struct matrix_vm *vm)
     return error_usage(NULL, "guest %s is not on this core", vm->name);
 }
 
+static struct matrix_error *check_alive(const struct matrix_vm *vm)
+{
+    if (vm->state == MATRIX_VM_ALIVE)
+        return NULL;
+    return error_usage("make a new one", "guest %s has ended already", vm->name);
+}
+
 static bool is_running(const struct matrix_core *core)
 {
     return core->begin_ns && !core->finished_ns;
@@ -75,8 +82,7 @@ struct matrix_error *matrix_core_add_contract(struct matrix_core *core, struct m
 {
     if (contract->weight == 0 || contract->weight > MATRIX_WEIGHT_MAX)
         return error_usage("use 1 to 10000", "weight %u of guest %s", contract->weight, vm->name);
-    if (vm->state != MATRIX_VM_ALIVE)
-        return error_usage("make a new one", "guest %s has ended already", vm->name);
+    RETURN_IF_ERROR(check_alive(vm));
     struct guest **guests = realloc(core->guests, (core->guest_count + 1) * sizeof(*core->guests));
     if (guests)
         core->guests = guests;
@@ -195,6 +201,39 @@ struct matrix_error *matrix_core_remove(struct matrix_core *core, struct matrix_
     else if (is_running(core) && !guest->end_told)
         core->ends_untold--;
     free(guest);
+    return NULL;
+}
+
+static void put_in(struct guest *guest, struct matrix_vm *vm)
+{
+    guest->vm = vm;
+    guest->entity.name = vm->name;
+}
+
+struct matrix_error *matrix_core_replace(struct matrix_core *core, struct matrix_vm *ended,
+                                         struct matrix_vm *vm)
+{
+    struct guest *guest = find(core, ended);
+    if (!guest)
+        return not_here(ended);
+    if (ended->state == MATRIX_VM_ALIVE)
+        return error_usage("stop it first", "guest %s has not ended", ended->name);
+    RETURN_IF_ERROR(check_alive(vm));
+    guest_disown_tasks(core, guest);
+    guest->paused = false;
+    put_in(guest, vm);
+    if (!is_running(core))
+        return NULL;
+    struct matrix_error *error = guest_adopt_tasks(core, guest);
+    if (error) {
+        guest_disown_tasks(core, guest);
+        put_in(guest, ended);
+        return error;
+    }
+    core->guests_alive++;
+    if (!guest->end_told)
+        core->ends_untold--;
+    guest->end_told = false;
     return NULL;
 }
 

@@ -3,14 +3,15 @@
 #ifndef CONTROL_ANSWER_H
 #define CONTROL_ANSWER_H
 
-#include <matrix/core.h>
+#include "control/command.h"
 #include <stddef.h>
 
 /*
  * The answer to one request, with its newline; to be freed. NULL without memory. request: a line,
- * without its newline; of any bytes.
+ * without its newline; of any bytes. more: commands beside those that every process has, or NULL.
  */
-char *control_answer(struct matrix_core *core, const char *request, size_t bytes);
+char *control_answer(struct matrix_core *core, const struct control_commands *more,
+                     const char *request, size_t bytes);
 
 /* The answer to what was no request. */
 char *control_answer_error(const char *code, const char *message);

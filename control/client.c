@@ -260,6 +260,33 @@ struct matrix_error *control_list(pid_t pid, struct control_vm **vms, size_t *co
     return NULL;
 }
 
+/* --- commands -------------------------------------------------------------------------------- */
+
+static struct matrix_error *ask_command(const char *path, pid_t pid, const char *command,
+                                        json_t *members, json_t **answer)
+{
+    CLEANUP_JSON json_t *request =
+        json_pack("{s:i, s:s}", "version", CONTROL_VERSION, "command", command);
+    if (request && members)
+        json_object_update(request, members);
+    json_decref(members);
+    return ask(path, &pid, request, answer);
+}
+
+struct matrix_error *control_command(const struct control_vm *vm, const char *command,
+                                     json_t *members, json_t **answer)
+{
+    members = members ? members : json_object();
+    json_object_set_new(members, "guest", json_string(vm->name));
+    return ask_command(vm->path, vm->pid, command, members, answer);
+}
+
+struct matrix_error *control_command_at(const char *path, const char *command, json_t *members,
+                                        json_t **answer)
+{
+    return ask_command(path, 0, command, members, answer);
+}
+
 /* --- about one guest ------------------------------------------------------------------------- */
 
 struct matrix_error *control_memory(const struct control_vm *vm,

@@ -7,6 +7,7 @@
 #define CONTROL_CLIENT_H
 
 #include "control/protocol.h"
+#include <jansson.h>
 #include <limits.h>
 #include <matrix/vm.h>
 #include <sys/types.h>
@@ -38,6 +39,15 @@ struct matrix_error *control_list(pid_t pid, struct control_vm **vms, size_t *co
 /* The guests of one socket. */
 struct matrix_error *control_list_at(const char *path, struct control_vm **vms,
                                      size_t *count) MATRIX_MUST_CHECK;
+
+/* Asks for a command about one guest; members: what else the request says, taken over; NULL: nothing.
+ * *answer is to be released. */
+struct matrix_error *control_command(const struct control_vm *vm, const char *command,
+                                     json_t *members, json_t **answer) MATRIX_MUST_CHECK;
+
+/* The same about none in particular, at a socket. */
+struct matrix_error *control_command_at(const char *path, const char *command, json_t *members,
+                                        json_t **answer) MATRIX_MUST_CHECK;
 
 #define CONTROL_REGIONS_MAX 16
 

@@ -39,6 +39,7 @@ struct client {
 
 struct control_server {
     struct matrix_core *core;
+    const struct control_commands *more;
     int fd;
     bool is_bound;
     char path[PATH_MAX];
@@ -108,7 +109,8 @@ static bool answer_next(struct client *client)
     if (!end)
         return true;
     const size_t bytes = (size_t)(end - client->request);
-    char *line = control_answer(client->server->core, client->request, bytes);
+    const struct control_server *server = client->server;
+    char *line = control_answer(server->core, server->more, client->request, bytes);
     client->request_bytes -= bytes + 1;
     memmove(client->request, end + 1, client->request_bytes);
     return answer(client, line);
@@ -253,6 +255,11 @@ struct matrix_error *control_server_start(struct matrix_core *core, const char *
     else
         *server = started;
     return error;
+}
+
+void control_server_extend(struct control_server *server, const struct control_commands *more)
+{
+    server->more = more;
 }
 
 void control_server_stop(struct control_server *server)

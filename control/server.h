@@ -18,6 +18,11 @@ struct control_server;
 struct matrix_error *control_server_start(struct matrix_core *core, const char *path,
                                           struct control_server **server) MATRIX_MUST_CHECK;
 
+struct control_commands;
+
+/* More commands than every process has; they stay the caller's, and stay. */
+void control_server_extend(struct control_server *server, const struct control_commands *more);
+
 /* Removes the socket, and hangs up on everybody. NULL is allowed. */
 void control_server_stop(struct control_server *server);
 

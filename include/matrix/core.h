@@ -106,6 +106,11 @@ MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_resume(struct matr
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_stop_guest(struct matrix_core *core,
                                                                          struct matrix_vm *vm);
 
+/* Puts a new guest in the place of one that has ended: under its contract, with its figures going on. The
+ * old one is the caller's again. MATRIX_ERROR_USAGE: it has not ended, or the new one has. */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_core_replace(struct matrix_core *core, struct matrix_vm *ended, struct matrix_vm *vm);
+
 /*
  * Takes a guest off, whatever its state, with what the core knows of its contract. It is as it was: it can
  * be destroyed, or added to another core, where it goes on (paused guests as well as others).

@@ -62,5 +62,24 @@ one='guests: [{name: a, image: spin, group: g, floor: 10%}]\n'
 refuses "a floor in a group without" "groups: [{name: g}]\n$one" "in group g pass its own of 0 %"
 refuses "two groups of a name" "groups: [{name: g}, {name: g}]\n$one" "is another's already"
 refuses "a group in itself" "groups: [{name: g, group: g}]\n$one" "groups[0]" 'there is no "g"'
+refuses_guest "a restart policy that is none" "restart: always" "restart" "never or on-failure"
+refuses_guest "a backoff without restart" "backoff: 1s" "backoff" "it never restarts"
+refuses_guest "no backoff" "restart: on-failure, backoff: 0s" "backoff: 0s"
+refuses_guest "a backoff of an hour" "restart: on-failure, backoff: 1h" "backoff: 1h"
+refuses_guest "after itself" "after: [a]" "after" "it is a itself"
+refuses_guest "after nobody" "after: [b]" "after" 'there is no guest "b"'
+refuses_guest "stops with nobody" "stop-with: [b]" "stop-with" 'there is no guest "b"'
+refuses "a circle" 'guests:
+  - {name: a, image: spin, after: [b]}
+  - {name: b, image: spin, after: [d, c]}
+  - {name: c, image: spin, after: [b]}
+  - {name: d, image: spin}
+' "would ever start" "c after b after c"
+check_file 'keep: yes
+guests:
+  - {name: a, image: spin, after: [b], stop-with: [b]}
+  - {name: b, image: spin, stop-with: [a], restart: on-failure, backoff: 1m}
+'
+check "guests that stop with each other: 0" has_status 0
 refuses "a policy that is not there" "policy: tarot\nguests: [{name: a, image: spin}]\n" "tarot"
 finish

@@ -3,7 +3,7 @@
 # Apart from Meson, because every source here is compiled once more, by another compiler.
 ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/../..)
 CC = clang
-TARGETS := config console control experiment hypercall image lens parse policy recording report
+TARGETS := config console control experiment hypercall image lens manage parse policy recording report
 SANITIZE := address,undefined
 FLAGS := -g -O1 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -std=gnu17 -D_GNU_SOURCE -DMATRIX_VERSION='"fuzz"' -DMATRIX_LIBEXECDIR='"/nowhere"' \
   -DMATRIX_GUESTDIR='"/nowhere"' -DCALLER_IMAGE='"$(abspath $(BUILD))/caller.elf"' \
@@ -13,7 +13,7 @@ LIBRARIES := -lcyaml -ljansson -lsqlite3 -lZydis -lm
 
 SOURCES := $(wildcard $(addprefix $(ROOT)/,base/*.c vmm/*.c vmm/x86_64/*.c vmm/x86_64/*.S cloud/*.c control/*.c lens/*.c \
   ksm/database.c ksm/experiment_[fs]*.c ksm/journal.c ksm/knobs.c ksm/recording.c ksm/text.c ksm/value.c ksm/walk.c \
-  cli/common.c cli/json.c cli/report*.c cli/modules_log.c))
+  cli/cloud_commands.c cli/cloud_guests.c cli/cloud_live.c cli/cloud_periods.c cli/common.c cli/find_image.c cli/json.c cli/report*.c cli/modules_log.c))
 OBJECTS := $(patsubst $(ROOT)/%,$(BUILD)/%.o,$(filter-out %/cli/report.c,$(SOURCES)))
 PROGRAMS := $(TARGETS:%=$(BUILD)/fuzz_%)
 

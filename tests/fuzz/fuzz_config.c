@@ -31,6 +31,12 @@ static void check_guest(const struct cloud_config *config, unsigned index)
                index);
     for (unsigned i = 0; guest->argv[i]; i++)
         FUZZ_CHECK(strlen(guest->argv[i]) < YAML_BYTES_MAX, "argument %u", i);
+    for (unsigned i = 0; i < guest->life.after_count; i++)
+        FUZZ_CHECK(guest->life.after[i] < config->guest_count && guest->life.after[i] != index,
+                   "guest %u after %u", index, guest->life.after[i]);
+    for (unsigned i = 0; i < guest->life.stop_with_count; i++)
+        FUZZ_CHECK(guest->life.stop_with[i] < config->guest_count, "guest %u stops with %u", index,
+                   guest->life.stop_with[i]);
     for (unsigned other = 0; other < index; other++)
         FUZZ_CHECK(strcmp(config->guests[other].name, guest->name) != 0, "%s twice", guest->name);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Guests that come, pause, change and go while their core runs. Each test is a script that the tick plays,
+ * Guests that come, pause, change, go and are replaced while their core runs. Each test is a script that the tick plays,
  * a step each time.
  */
 #include "tests/kvm/host.h"
@@ -241,6 +241,41 @@ static void ended_guests_are_replaced(void **state)
     release(core, &scene);
 }
 
+/* The same, but under the first one's contract. */
+static void restart(struct matrix_core *core, struct matrix_vm *vm, void *context)
+{
+    struct scene *scene = context;
+    const uint64_t cpu_ns = test_core_guest(core, 0).cpu_ns;
+    note_end(core, vm, context);
+    assert_true(cpu_ns > scene->seen_ns[0]);
+    scene->seen_ns[0] = cpu_ns;
+    if (scene->ends == GUESTS - 1)
+        return;
+    scene->guests[2] = test_guest("neo", "--units", "3000");
+    assert_refused(matrix_core_replace(core, scene->guests[1].vm, scene->guests[2].vm),
+                   MATRIX_ERROR_USAGE, "has not ended");
+    assert_refused(matrix_core_replace(core, vm, vm), MATRIX_ERROR_USAGE, "has ended already");
+    assert_success(matrix_core_replace(core, vm, scene->guests[2].vm));
+}
+
+static void replaced_guests_keep_their_contract(void **state)
+{
+    struct scene scene = {.guests = {test_guest("neo", "--units", "3000"), test_guest("spin")}};
+    struct matrix_core *core = test_core_create(
+        (struct matrix_core_options){
+            .cpu = 0, .duration_ns = 2 * SECOND_NS, .ended = restart, .context = &scene},
+        NULL, NULL, 0);
+    add(core, &scene.guests[0], 1);
+    add(core, &scene.guests[1], 3);
+    assert_int_equal(test_core_run(core).end, MATRIX_CORE_DURATION);
+    assert_int_equal(scene.ends, 2);
+    const struct matrix_core_guest guest = test_core_guest(core, 0);
+    assert_ptr_equal(guest.vm, scene.guests[2].vm);
+    assert_string_equal(guest.state, "exited");
+    assert_share(core, 0, 0.25);
+    release(core, &scene);
+}
+
 static void come_late(struct matrix_core *core, struct scene *scene)
 {
     if (scene->step == 3)
@@ -310,6 +345,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(guests_go_on_elsewhere),
         cmocka_unit_test(one_guest_is_stopped),
         cmocka_unit_test(ended_guests_are_replaced),
+        cmocka_unit_test(replaced_guests_keep_their_contract),
         cmocka_unit_test(persistent_cores_wait_for_guests),
         cmocka_unit_test(groups_change_and_go),
     };

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The commands of a cloud's control socket that change something; docs/control.md describes them. What a
+ * request says is checked here as a file's keys are in cloud/config.c.
+ */
+#include "base/error.h"
+#include "base/parse.h"
+#include "cli/cloud.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool find_guest(struct control_call *call, const char *name, unsigned *index)
+{
+    const struct cloud *cloud = call->context;
+    for (*index = 0; *index < cloud->config.guest_count; ++*index)
+        if (strcmp(cloud->config.guests[*index].name, name) == 0)
+            return true;
+    control_refuse(call, "no_such_guest", "there is no guest of that name");
+    return false;
+}
+
+/* A guest as it is now. */
+static json_t *guest_json(const struct cloud *cloud, unsigned index)
+{
+    const struct life *life = &cloud->lives.lives[index];
+    const struct config_guest *config = &cloud->config.guests[index];
+    const struct matrix_error *error = cloud->guests[index].error;
+    struct matrix_core_guest contract;
+    struct matrix_vm_info info;
+    cloud_guest_look(cloud, index, &contract, &info);
+    return json_pack(
+        "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:o, s:o, s:o}", "guest", config->name, "life",
+        life_state_name(life->state), "state", contract.state, "restarts", (int)life->restarts,
+        "weight", (int)config->contract.weight, "floor_ppm", (int)config->contract.floor_ppm,
+        "ceiling_ppm", (int)config->contract.ceiling_ppm, "latency_ns",
+        (json_int_t)config->contract.latency_ns, "exit_status",
+        info.state == MATRIX_VM_EXITED && cloud->guests[index].vm ? json_integer(info.status)
+                                                                  : json_null(),
+        "output", config->output ? control_string(config->output) : json_null(), "error",
+        error ? control_string(error->message) : json_null());
+}
+
+static json_t *command_guest(struct control_call *call)
+{
+    const char *name;
+    unsigned index;
+    if (!control_unpack(call, "s:s", "guest", &name) || !find_guest(call, name, &index))
+        return NULL;
+    return guest_json(call->context, index);
+}
+
+static json_t *change_life(struct control_call *call, cloud_life_command *command, const char *verb)
+{
+    const char *name;
+    unsigned index;
+    if (!control_unpack(call, "s:s", "guest", &name) || !find_guest(call, name, &index))
+        return NULL;
+    struct matrix_error *error = cloud_live_command(call->context, index, command, verb);
+    return error ? control_refuse_error(call, error) : guest_json(call->context, index);
+}
+
+static json_t *command_start(struct control_call *call)
+{
+    return change_life(call, life_start, "start");
+}
+
+static json_t *command_stop(struct control_call *call)
+{
+    return change_life(call, life_stop, "stop");
+}
+
+static json_t *command_restart(struct control_call *call)
+{
+    return change_life(call, life_restart, "restart");
+}
+
+static json_t *command_pause(struct control_call *call)
+{
+    return change_life(call, life_pause, "pause");
+}
+
+static json_t *command_resume(struct control_call *call)
+{
+    return change_life(call, life_resume, "resume");
+}
+
+/* --- contracts --------------------------------------------------------------------------------- */
+
+/* What a request says of a contract; negative: nothing. */
+struct contract_request {
+    json_int_t weight, floor_ppm, ceiling_ppm, latency_ns;
+};
+
+#define CONTRACT_FORMAT "s?I, s?I, s?I, s?I"
+#define CONTRACT_MEMBERS(r)                                                                 \
+    "weight", &(r)->weight, "floor_ppm", &(r)->floor_ppm, "ceiling_ppm", &(r)->ceiling_ppm, \
+        "latency_ns", &(r)->latency_ns
+
+#define NOTHING_SAID ((struct contract_request){-1, -1, -1, -1})
+
+/* Applies it to a contract; whether it can be kept is the policy's to say. */
+static bool apply_contract(struct control_call *call, const struct contract_request *request,
+                           struct config_contract *contract)
+{
+    if (request->weight >= 0 && (request->weight < 1 || request->weight > MATRIX_WEIGHT_MAX))
+        return control_refuse(call, "bad_request", "weight: 1 to %d", MATRIX_WEIGHT_MAX);
+    if (request->floor_ppm > MATRIX_WHOLE_CORE || request->ceiling_ppm > MATRIX_WHOLE_CORE)
+        return control_refuse(call, "bad_request", "floor_ppm, ceiling_ppm: 0 to %d",
+                              MATRIX_WHOLE_CORE);
+    if (request->weight >= 0)
+        contract->weight = (unsigned)request->weight;
+    if (request->floor_ppm >= 0)
+        contract->floor_ppm = (uint32_t)request->floor_ppm;
+    if (request->ceiling_ppm >= 0)
+        contract->ceiling_ppm = (uint32_t)request->ceiling_ppm;
+    if (request->latency_ns >= 0)
+        contract->latency_ns = (uint64_t)request->latency_ns;
+    return true;
+}
+
+static int find_group(const struct cloud *cloud, const char *name)
+{
+    for (unsigned i = 0; i < cloud->config.group_count; i++)
+        if (strcmp(cloud->config.groups[i].name, name) == 0)
+            return (int)i;
+    return CONFIG_NO_GROUP;
+}
+
+static json_t *set_guest(struct control_call *call, const char *name,
+                         const struct contract_request *request)
+{
+    struct cloud *cloud = call->context;
+    unsigned index;
+    if (!find_guest(call, name, &index))
+        return NULL;
+    struct config_contract contract = cloud->config.guests[index].contract;
+    if (!apply_contract(call, request, &contract))
+        return NULL;
+    struct matrix_error *error = cloud_live_set(cloud, index, &contract);
+    return error ? control_refuse_error(call, error) : guest_json(cloud, index);
+}
+
+static json_t *set_group(struct control_call *call, const char *name,
+                         const struct contract_request *request)
+{
+    struct cloud *cloud = call->context;
+    const int index = find_group(cloud, name);
+    if (index == CONFIG_NO_GROUP)
+        return control_refuse(call, "no_such_group", "there is no group of that name");
+    struct config_contract contract = cloud->config.groups[index].contract;
+    if (!apply_contract(call, request, &contract))
+        return NULL;
+    struct matrix_error *error = cloud_live_set_group(cloud, (unsigned)index, &contract);
+    if (error)
+        return control_refuse_error(call, error);
+    return json_pack("{s:s, s:i, s:i, s:i, s:I}", "group", name, "weight", (int)contract.weight,
+                     "floor_ppm", (int)contract.floor_ppm, "ceiling_ppm", (int)contract.ceiling_ppm,
+                     "latency_ns", (json_int_t)contract.latency_ns);
+}
+
+static json_t *command_set(struct control_call *call)
+{
+    struct contract_request request = NOTHING_SAID;
+    const char *guest = NULL, *group = NULL;
+    if (!control_unpack(call, "s?s, s?s, " CONTRACT_FORMAT, "guest", &guest, "group", &group,
+                        CONTRACT_MEMBERS(&request)))
+        return NULL;
+    if (!guest == !group)
+        return control_refuse(call, "bad_request", "name a guest, or a group");
+    return guest ? set_guest(call, guest, &request) : set_group(call, group, &request);
+}
+
+/* --- more guests -------------------------------------------------------------------------------- */
+
+#define ARGUMENTS_MAX 256
+
+/* argv of the new guest, of strings of the request; NULL: refused. */
+static const char **read_arguments(struct control_call *call, const char *image, const json_t *list)
+{
+    const size_t count = json_array_size(list);
+    const char **argv = calloc(count + 2, sizeof(*argv));
+    if (!argv || count > ARGUMENTS_MAX || (list && !json_is_array(list))) {
+        free(argv);
+        return (void *)control_refuse(call, "bad_request", "args: up to %d strings", ARGUMENTS_MAX);
+    }
+    argv[0] = image;
+    for (size_t i = 0; i < count; i++) {
+        argv[i + 1] = json_string_value(json_array_get(list, i));
+        if (argv[i + 1])
+            continue;
+        free(argv);
+        return (void *)control_refuse(call, "bad_request", "args: not a string");
+    }
+    return argv;
+}
+
+static bool check_guest(struct control_call *call, const struct config_guest *guest)
+{
+    const struct cloud *cloud = call->context;
+    struct matrix_error *error = parse_check_name(guest->name);
+    if (error)
+        return control_refuse_error(call, error);
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        if (strcmp(cloud->config.guests[i].name, guest->name) == 0)
+            return control_refuse(call, "bad_request", "name: there is a guest %s", guest->name);
+    if (guest->image[0] == '\0' || (guest->output && guest->output[0] == '\0'))
+        return control_refuse(call, "bad_request", "image, output: an empty path");
+    return true;
+}
+
+static bool read_guest(struct control_call *call, struct config_guest *guest)
+{
+    const struct cloud *cloud = call->context;
+    struct contract_request request = NOTHING_SAID;
+    const char *group = NULL, *restart = NULL;
+    json_int_t memory_bytes = 0;
+    json_t *args = NULL;
+    int mergeable = 0;
+    if (!control_unpack(call, "s:s, s:s, s?o, s?I, s?s, s?b, s?s, s?s, " CONTRACT_FORMAT, "guest",
+                        &guest->name, "image", &guest->image, "args", &args, "memory_bytes",
+                        &memory_bytes, "output", &guest->output, "mergeable", &mergeable, "group",
+                        &group, "restart", &restart, CONTRACT_MEMBERS(&request)))
+        return false;
+    guest->contract = (struct config_contract){.weight = 100, .group = CONFIG_NO_GROUP};
+    if (memory_bytes < 0 || (memory_bytes && memory_bytes < (json_int_t)MATRIX_MEMORY_MINIMUM) ||
+        memory_bytes % 4096)
+        return control_refuse(call, "bad_request", "memory_bytes: 2 MiB or more, whole pages");
+    if (group && (guest->contract.group = find_group(cloud, group)) == CONFIG_NO_GROUP)
+        return control_refuse(call, "no_such_group", "there is no group of that name");
+    if (restart && strcmp(restart, "never") != 0 && strcmp(restart, "on-failure") != 0)
+        return control_refuse(call, "bad_request", "restart: never or on-failure");
+    guest->memory_bytes = (uint64_t)memory_bytes;
+    guest->mergeable = mergeable;
+    guest->life.restart =
+        restart && strcmp(restart, "on-failure") == 0 ? LIFE_ON_FAILURE : LIFE_NEVER;
+    if (!check_guest(call, guest) || !apply_contract(call, &request, &guest->contract))
+        return false;
+    guest->argv = read_arguments(call, guest->image, args);
+    return guest->argv;
+}
+
+static json_t *command_add(struct control_call *call)
+{
+    struct cloud *cloud = call->context;
+    struct config_guest guest = {0};
+    if (!read_guest(call, &guest))
+        return NULL;
+    struct matrix_error *error = cloud_live_add(cloud, &guest);
+    if (error) {
+        free(guest.argv);
+        return control_refuse_error(call, error);
+    }
+    /* Its strings are the request's. */
+    json_array_append(cloud->added, call->request);
+    return guest_json(cloud, cloud->config.guest_count - 1);
+}
+
+static json_t *command_groups(struct control_call *call)
+{
+    const struct cloud *cloud = call->context;
+    if (!control_unpack(call, ""))
+        return NULL;
+    json_t *groups = json_array();
+    for (unsigned i = 0; i < cloud->config.group_count; i++) {
+        const struct config_group *group = &cloud->config.groups[i];
+        const int parent = group->contract.group;
+        json_array_append_new(
+            groups, json_pack("{s:s, s:s?, s:i, s:i, s:i}", "group", group->name, "in",
+                              parent == CONFIG_NO_GROUP ? NULL : cloud->config.groups[parent].name,
+                              "weight", (int)group->contract.weight, "floor_ppm",
+                              (int)group->contract.floor_ppm, "ceiling_ppm",
+                              (int)group->contract.ceiling_ppm));
+    }
+    return json_pack("{s:o}", "groups", groups);
+}
+
+static const struct control_command table[] = {
+    {"guest", command_guest, "a guest, its contract and its state: guest"},
+    {"groups", command_groups, "the groups and their contracts"},
+    {"start", command_start, "starts a guest that is down: guest"},
+    {"stop", command_stop, "ends a guest: guest"},
+    {"restart", command_restart, "ends a guest, and starts it again: guest"},
+    {"pause", command_pause, "a guest runs no more, for now: guest"},
+    {"resume", command_resume, "a paused guest runs again: guest"},
+    {"set", command_set,
+     "changes a contract: guest or group; weight, floor_ppm, ceiling_ppm, latency_ns (0: none)"},
+    {"add", command_add,
+     "one more guest: guest (its name), image; args, memory_bytes, output, mergeable, group, "
+     "restart, and a contract as in set"},
+};
+
+struct control_commands cloud_commands(struct cloud *cloud)
+{
+    return (struct control_commands){table, sizeof(table) / sizeof(table[0]), cloud};
+}

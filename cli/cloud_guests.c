@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The guests and groups of a cloud: made as the file says, and looked at. */
+#include "cli/cloud.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "cli/find_image.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a guest may print per second: enough for any log, too little to drown its neighbours. */
+#define OUTPUT_RATE (256 << 10)
+
+/* --- made ------------------------------------------------------------------------------------ */
+
+struct matrix_error *cloud_open_output(struct cloud *cloud, unsigned index)
+{
+    struct cloud_guest *guest = &cloud->guests[index];
+    const char *given = cloud->config.guests[index].output;
+    char path[PATH_MAX];
+    if (!given || guest->output)
+        return NULL;
+    if (snprintf(path, sizeof(path), "%s%s%s", given[0] == '/' ? "" : cloud->directory,
+                 given[0] == '/' ? "" : "/", given) >= PATH_MAX)
+        return error_host(ENAMETOOLONG, "open the output file %s", given);
+    guest->output_fd =
+        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644);
+    if (guest->output_fd < 0)
+        return error_host(errno, "open the output file %s", path);
+    return matrix_output_create(guest->output_fd, &guest->output);
+}
+
+void cloud_describe_guest(const struct cloud *cloud, unsigned index, char path[PATH_MAX],
+                          struct matrix_vm_options *options)
+{
+    const struct config_guest *config = &cloud->config.guests[index];
+    const struct cloud_guest *guest = &cloud->guests[index];
+    find_image(config->image, cloud->directory, path);
+    *options = (struct matrix_vm_options){
+        .name = config->name,
+        .memory_bytes = config->memory_bytes,
+        .memory_flags = config->mergeable ? MATRIX_MEMORY_MERGEABLE : 0,
+        .argv = config->argv,
+        .input_fd = -1,
+        .output = guest->output ? guest->output : cloud->output,
+        .tag = guest->output ? NULL : config->name,
+        .output_rate = OUTPUT_RATE,
+        .output_lossy = true,
+        .output_escape = !guest->output,
+    };
+}
+
+struct matrix_contract cloud_contract(const struct cloud *cloud,
+                                      const struct config_contract *config)
+{
+    return (struct matrix_contract){
+        .weight = config->weight,
+        .floor_ppm = config->floor_ppm,
+        .ceiling_ppm = config->ceiling_ppm,
+        .latency_ns = config->latency_ns,
+        .group = config->group == CONFIG_NO_GROUP ? NULL : cloud->groups[config->group],
+    };
+}
+
+struct matrix_error *cloud_put_on_core(struct cloud *cloud, unsigned index, struct matrix_vm *vm)
+{
+    struct cloud_guest *guest = &cloud->guests[index];
+    const struct matrix_contract contract =
+        cloud_contract(cloud, &cloud->config.guests[index].contract);
+    RETURN_IF_ERROR(matrix_core_add_contract(cloud->core, vm, &contract));
+    guest->vm = vm;
+    guest->core_index = cloud->on_core++;
+    return NULL;
+}
+
+static struct matrix_error *create_guest(struct cloud *cloud, unsigned index)
+{
+    struct matrix_vm_options options;
+    struct matrix_vm *vm;
+    char path[PATH_MAX];
+    RETURN_IF_ERROR(cloud_open_output(cloud, index));
+    cloud_describe_guest(cloud, index, path, &options);
+    RETURN_IF_ERROR(matrix_vm_create(cloud->kvm, path, &options, &vm));
+    struct matrix_error *error = cloud_put_on_core(cloud, index, vm);
+    if (error)
+        matrix_vm_destroy(vm);
+    return error;
+}
+
+struct matrix_error *cloud_create_groups(struct cloud *cloud)
+{
+    const struct cloud_config *config = &cloud->config;
+    cloud->groups = calloc(config->group_count + 1, sizeof(struct matrix_core_group *));
+    if (!cloud->groups)
+        return error_host(ENOMEM, "make the groups");
+    for (unsigned i = 0; i < config->group_count; i++) {
+        const struct matrix_contract contract = cloud_contract(cloud, &config->groups[i].contract);
+        RETURN_IF_ERROR(error_prefix(matrix_core_add_group(cloud->core, config->groups[i].name,
+                                                           &contract, &cloud->groups[i]),
+                                     "group %s", config->groups[i].name));
+    }
+    return NULL;
+}
+
+void cloud_tell_promises(struct cloud *cloud)
+{
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        struct cloud_guest *guest = &cloud->guests[i];
+        double least;
+        if (guest->vm)
+            matrix_core_promise(cloud->core, guest->core_index, &least, &guest->promised);
+    }
+}
+
+struct matrix_error *cloud_create_guests(struct cloud *cloud, const char *file)
+{
+    CLEANUP_FREE char *copy = strdup(file);
+    cloud->directory = copy ? strdup(dirname(copy)) : NULL;
+    cloud->guests = calloc(cloud->config.guest_count, sizeof(*cloud->guests));
+    if (!cloud->guests || !cloud->directory)
+        return error_host(ENOMEM, "make the guests");
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        cloud->guests[i].output_fd = -1;
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        RETURN_IF_ERROR(error_prefix(create_guest(cloud, i), "%s: guest %s", file,
+                                     cloud->config.guests[i].name));
+    cloud_tell_promises(cloud);
+    return NULL;
+}
+
+void cloud_destroy_guests(struct cloud *cloud)
+{
+    for (unsigned i = 0; cloud->guests && i < cloud->config.guest_count; i++) {
+        struct cloud_guest *guest = &cloud->guests[i];
+        matrix_vm_destroy(guest->vm);
+        matrix_output_destroy(guest->output);
+        matrix_error_free(guest->error);
+        free(guest->fault);
+        if (guest->output_fd >= 0)
+            close(guest->output_fd);
+    }
+    free(cloud->guests);
+    free(cloud->groups);
+    free(cloud->directory);
+}
+
+/* --- looked at ------------------------------------------------------------------------------- */
+
+void cloud_guest_ends_as(struct cloud_guest *guest)
+{
+    struct matrix_vm_info info;
+    matrix_vm_info(guest->vm, &info);
+    guest->past.work += info.work;
+    guest->past.exits_total += info.exits_total;
+    for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)
+        guest->past.exits[kind] += info.exits[kind];
+    guest->past.dropped_lines += info.dropped_lines;
+    guest->past.dropped_bytes += info.dropped_bytes;
+}
+
+const char *cloud_guest_state(const struct cloud *cloud, unsigned index)
+{
+    const enum life_state state = cloud->lives.lives[index].state;
+    struct matrix_core_guest contract;
+    const bool is_known =
+        cloud->guests[index].vm &&
+        matrix_core_guest(cloud->core, cloud->guests[index].core_index, &contract);
+    if (!is_known)
+        return cloud->guests[index].error ? "failed" : life_state_name(state);
+    if (!cloud->has_ended &&
+        (state == LIFE_WAITING || state == LIFE_STARTING || state == LIFE_BACKOFF))
+        return life_state_name(state);
+    return contract.state;
+}
+
+void cloud_guest_look(const struct cloud *cloud, unsigned index, struct matrix_core_guest *contract,
+                      struct matrix_vm_info *info)
+{
+    const struct cloud_guest *guest = &cloud->guests[index];
+    if (guest->vm && matrix_core_guest(cloud->core, guest->core_index, contract)) {
+        matrix_vm_info(guest->vm, info);
+    } else {
+        const struct config_contract *config = &cloud->config.guests[index].contract;
+        *contract = (struct matrix_core_guest){.promised = NAN,
+                                               .given = NAN,
+                                               .weight = config->weight,
+                                               .contract = cloud_contract(cloud, config)};
+        *info = (struct matrix_vm_info){.name = cloud->config.guests[index].name,
+                                        .state = MATRIX_VM_STOPPED};
+    }
+    contract->state = cloud_guest_state(cloud, index);
+    info->work += guest->past.work;
+    info->exits_total += guest->past.exits_total;
+    for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)
+        info->exits[kind] += guest->past.exits[kind];
+    info->dropped_lines += guest->past.dropped_lines;
+    info->dropped_bytes += guest->past.dropped_bytes;
+}

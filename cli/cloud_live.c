@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The guests of a running cloud start, stop and change: what cloud/lifecycle.h decides is done here, on the
+ * core, with the thread that makes guests. Everything here runs in the core's thread, between two slices.
+ */
+#include "cli/cloud.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include <errno.h>
+#include <stdlib.h>
+
+static uint64_t now_ns(void)
+{
+    return clock_now_ns(CLOCK_MONOTONIC);
+}
+
+/* What cannot go wrong: the guest is on the core, and in the state that the lifecycle says. */
+static void expect_none(struct matrix_error *error)
+{
+    matrix_error_free(error);
+}
+
+/* --- what the lifecycle asks for --------------------------------------------------------------- */
+
+static void run(void *context, unsigned index)
+{
+    struct cloud *cloud = context;
+    /* Guests of the file are made before the run, and held until it is their turn. */
+    expect_none(matrix_core_resume(cloud->core, cloud->guests[index].vm));
+}
+
+static void stop(void *context, unsigned index)
+{
+    struct cloud *cloud = context;
+    expect_none(matrix_core_stop_guest(cloud->core, cloud->guests[index].vm));
+}
+
+static void pause_guest(void *context, unsigned index)
+{
+    struct cloud *cloud = context;
+    expect_none(matrix_core_pause(cloud->core, cloud->guests[index].vm));
+}
+
+static void fail_later(struct cloud *cloud, unsigned index, struct matrix_error *error)
+{
+    matrix_error_free(cloud->guests[index].error);
+    cloud->guests[index].error = error;
+    cloud->guests[index].has_failed = cloud->has_failures = true;
+}
+
+static struct matrix_error *order(struct cloud *cloud, unsigned index)
+{
+    struct build *build = calloc(1, sizeof(*build));
+    if (!build)
+        return error_host(ENOMEM, "make guest %s", cloud->config.guests[index].name);
+    build->index = index;
+    cloud_describe_guest(cloud, index, build->path, &build->options);
+    return builder_make(cloud->builder, build);
+}
+
+static void make(void *context, unsigned index)
+{
+    struct cloud *cloud = context;
+    struct matrix_error *error = cloud_open_output(cloud, index);
+    error = error ? error : order(cloud, index);
+    if (error)
+        fail_later(cloud, index, error);
+}
+
+static const struct life_actions actions = {
+    .run = run, .make = make, .stop = stop, .pause = pause_guest, .resume = run};
+
+/* --- what becomes of it ------------------------------------------------------------------------ */
+
+/* A copy of its last fault stays, to be shown when the screen is gone. */
+static void keep_fault(struct cloud_guest *guest)
+{
+    const struct matrix_report *report = matrix_vm_report(guest->vm);
+    if (!report || guest->fault_shown)
+        return;
+    free(guest->fault);
+    guest->fault = malloc(sizeof(*report));
+    if (guest->fault)
+        *guest->fault = *report;
+}
+
+/* The new one takes the place of the old, or comes on the core for the first time. */
+static struct matrix_error *put_in_place(struct cloud *cloud, unsigned index, struct matrix_vm *vm)
+{
+    struct cloud_guest *guest = &cloud->guests[index];
+    struct matrix_vm *old = guest->vm;
+    if (!old) {
+        RETURN_IF_ERROR(cloud_put_on_core(cloud, index, vm));
+        return matrix_core_pause(cloud->core, vm);
+    }
+    RETURN_IF_ERROR(matrix_core_replace(cloud->core, old, vm));
+    keep_fault(guest);
+    cloud_guest_ends_as(guest);
+    guest->vm = vm;
+    guest->fault_shown = false;
+    builder_destroy_guest(cloud->builder, old);
+    return NULL;
+}
+
+static void made(void *context, struct build *build)
+{
+    struct cloud *cloud = context;
+    struct cloud_guest *guest = &cloud->guests[build->index];
+    struct matrix_error *error = build->error;
+    if (!error)
+        error = put_in_place(cloud, build->index, build->vm);
+    if (error && build->vm && build->vm != guest->vm)
+        builder_destroy_guest(cloud->builder, build->vm);
+    matrix_error_free(guest->error);
+    guest->error = error;
+    if (!lives_made(&cloud->lives, build->index, !error, now_ns()) && !error)
+        stop(cloud, build->index);
+    cloud_tell_promises(cloud);
+    cloud_live_look(cloud);
+}
+
+static bool has_failed(const struct matrix_vm *vm)
+{
+    struct matrix_vm_info info;
+    matrix_vm_info(vm, &info);
+    return info.state == MATRIX_VM_FAULTED ||
+           (info.state == MATRIX_VM_EXITED && info.status != 0) || info.state == MATRIX_VM_STOPPED;
+}
+
+void cloud_live_ended(struct matrix_core *core, struct matrix_vm *vm, void *context)
+{
+    struct cloud *cloud = context;
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        if (cloud->guests[i].vm == vm)
+            lives_ended(&cloud->lives, i, has_failed(vm), now_ns());
+    cloud_live_look(cloud);
+}
+
+void cloud_live_look(struct cloud *cloud)
+{
+    while (cloud->has_failures) {
+        cloud->has_failures = false;
+        for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+            if (!cloud->guests[i].has_failed)
+                continue;
+            cloud->guests[i].has_failed = false;
+            lives_made(&cloud->lives, i, false, now_ns());
+        }
+    }
+    lives_tick(&cloud->lives, now_ns());
+    if (!cloud->keeps && !cloud->has_failures && lives_are_over(&cloud->lives))
+        matrix_core_stop(cloud->core);
+}
+
+/* --- the beginning and the end ---------------------------------------------------------------- */
+
+struct matrix_error *cloud_live_begin(struct cloud *cloud)
+{
+    lives_init(&cloud->lives, &actions, cloud);
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        struct matrix_vm *vm = cloud->guests[i].vm;
+        RETURN_IF_ERROR(lives_add(&cloud->lives, &cloud->config.guests[i].life, vm));
+        if (vm)
+            RETURN_IF_ERROR(matrix_core_pause(cloud->core, vm));
+    }
+    RETURN_IF_ERROR(builder_start(cloud->kvm, cloud->core, made, cloud, &cloud->builder));
+    lives_begin(&cloud->lives, now_ns());
+    return NULL;
+}
+
+/* --- commands ----------------------------------------------------------------------------------- */
+
+struct matrix_error *cloud_live_command(struct cloud *cloud, unsigned index,
+                                        cloud_life_command *command, const char *name)
+{
+    const char *guest = cloud->config.guests[index].name;
+    RETURN_IF_ERROR(error_prefix(command(&cloud->lives, index, now_ns()), "%s %s", name, guest));
+    cloud_periods_split(cloud, "%s %s", name, guest);
+    cloud_live_look(cloud);
+    return NULL;
+}
+
+struct matrix_error *cloud_live_set(struct cloud *cloud, unsigned index,
+                                    const struct config_contract *config)
+{
+    const struct matrix_contract contract = cloud_contract(cloud, config);
+    struct cloud_guest *guest = &cloud->guests[index];
+    if (guest->vm)
+        RETURN_IF_ERROR(matrix_core_set_contract(cloud->core, guest->vm, &contract));
+    cloud->config.guests[index].contract = *config;
+    cloud_tell_promises(cloud);
+    cloud_periods_split(cloud, "set %s", cloud->config.guests[index].name);
+    return NULL;
+}
+
+struct matrix_error *cloud_live_set_group(struct cloud *cloud, unsigned index,
+                                          const struct config_contract *config)
+{
+    const struct matrix_contract contract = cloud_contract(cloud, config);
+    RETURN_IF_ERROR(matrix_core_set_group(cloud->core, cloud->groups[index], &contract));
+    cloud->config.groups[index].contract = *config;
+    cloud_tell_promises(cloud);
+    cloud_periods_split(cloud, "set group %s", cloud->config.groups[index].name);
+    return NULL;
+}
+
+struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_guest *config)
+{
+    const unsigned count = cloud->config.guest_count;
+    if (count == CONFIG_GUESTS_MAX)
+        return error_usage("start another cloud", "there are %u guests already", count);
+    struct config_guest *configs = reallocarray(cloud->config.guests, count + 1, sizeof(*configs));
+    if (configs)
+        cloud->config.guests = configs;
+    struct cloud_guest *guests = reallocarray(cloud->guests, count + 1, sizeof(*guests));
+    if (guests)
+        cloud->guests = guests;
+    if (!configs || !guests)
+        return error_host(ENOMEM, "add a guest");
+    RETURN_IF_ERROR(lives_add(&cloud->lives, &config->life, false));
+    cloud->config.guests[count] = *config;
+    cloud->guests[count] = (struct cloud_guest){.output_fd = -1};
+    cloud->config.guest_count++;
+    cloud_periods_split(cloud, "add %s", config->name);
+    struct matrix_error *error = life_start(&cloud->lives, count, now_ns());
+    cloud_live_look(cloud);
+    return error;
+}

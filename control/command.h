@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A command of the control socket, for whoever has one: a function that is called in the core's thread,
+ * between two slices. What it does is little, and bounded; it waits for nothing. Those that every process
+ * with guests has are in answer.c; `matrix cloud` has more.
+ */
+#ifndef CONTROL_COMMAND_H
+#define CONTROL_COMMAND_H
+
+#include "control/protocol.h"
+#include <jansson.h>
+#include <matrix/core.h>
+
+struct control_commands;
+
+/* A request at work. */
+struct control_call {
+    struct matrix_core *core;
+    json_t *request;                     /* without version and command */
+    void *context;                       /* of whoever has the command */
+    const struct control_commands *more; /* than every process has; NULL: none */
+    const char *code;
+    char message[256];
+};
+
+struct control_command {
+    const char *name;
+    /* The answer, but for its version; or NULL, after control_refuse(). */
+    json_t *(*function)(struct control_call *call);
+    const char *help;
+};
+
+struct control_commands {
+    const struct control_command *table;
+    size_t count;
+    void *context;
+};
+
+/* Says why there is no answer, and is NULL. */
+json_t *control_refuse(struct control_call *call, const char *code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same for an error, which is freed: its message and what would help. */
+json_t *control_refuse_error(struct control_call *call, struct matrix_error *error);
+
+/* A guest's name, or a message, as JSON can hold it: of what is not UTF-8 every byte beyond ASCII
+ * comes out as a question mark. */
+json_t *control_string(const char *text);
+
+/* Unpacks what a request has beside version and command, by a format of json_unpack() without its braces;
+ * nothing may be left over. False, after control_refuse(), if it does not fit. */
+bool control_unpack(struct control_call *call, const char *format, ...);
+
+#endif

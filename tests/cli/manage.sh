@@ -1,0 +1,181 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A running cloud is managed: guests start in order, start again, stop with others, and by command start,
+# stop, pause and change, and come. Usage: manage.sh BUILD-DIRECTORY
+. "$(dirname "$0")/tap.sh"
+need_kvm
+
+yaml=$scratch/cloud.yaml
+saved=$scratch/report.json
+trap 'kill "${pid-}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+
+# Starts a cloud of this file in the background, as $pid.
+cloud_begins() { # FILE-CONTENT OPTION...
+    printf '%b' "$1" >"$yaml"
+    rm -f "$saved"
+    "$matrix" cloud --plain --quiet --control auto --report "$saved" --duration 15min "${@:2}" \
+        "$yaml" >"$scratch/cloud.out" 2>"$scratch/cloud.err" </dev/null &
+    pid=$!
+    socket=$MATRIX_RUNTIME_DIR/$pid.sock
+    for _ in {1..400}; do
+        [ -S "$socket" ] && return
+        sleep 0.05
+    done
+}
+
+cloud_ends() { # [SIGNAL]
+    [ $# -eq 0 ] || kill "-$1" "$pid"
+    status=0
+    wait "$pid" || status=$?
+    cp "$scratch/cloud.out" "$scratch/out"
+    cp "$scratch/cloud.err" "$scratch/err"
+    pid=
+}
+
+# A guest comes to be so, in so many seconds: SECONDS GUEST EXPRESSION-OF-result.
+comes_to_be() {
+    python3 - "$socket" "$@" <<'END' >"$scratch/out" 2>"$scratch/err"
+import json, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+answers = s.makefile()
+end = time.monotonic() + float(sys.argv[2])
+while True:
+    s.sendall((json.dumps({"version": 1, "command": "guest", "guest": sys.argv[3]}) + "\n").encode())
+    result = json.loads(answers.readline())
+    if eval(sys.argv[4]):
+        break
+    if time.monotonic() > end:
+        sys.exit(result)
+    time.sleep(0.02)
+END
+}
+becomes() { comes_to_be 60 "$@"; }
+is_now() { comes_to_be 0 "$@"; }
+
+# `matrix start` and the like, which find the cloud by themselves.
+manage() { attempt timeout 60 "$matrix" "$@"; }
+
+reported() { cp "$saved" "$scratch/out" && json "$1"; }
+period() { # CHANGE EXPRESSION of the period and its guests by name
+    reported "(lambda period, guest: $2)(*[(p, {g['name']: g for g in p['guests']})
+        for p in result['periods'] if p['change'] == '$1'][0])"
+}
+
+# --- what the file says ----------------------------------------------------------------------------
+
+cloud_begins 'guests:
+  - {name: last, image: hello, after: [first, second]}
+  - {name: second, image: spin, after: [first], stop-with: [first]}
+  - {name: first, image: neo, args: [--units, "1500"]}
+'
+cloud_ends
+check "guests start after others, whatever the order of the file" has_status 0
+check "one stops with another, which has ended: and the cloud is over" \
+    reported '[g["state"] for g in result["guests"]] == ["exited", "stopped", "exited"]'
+
+cloud_begins 'keep: yes
+guests:
+  - {name: crash, image: faulty, args: ["null"], restart: on-failure, backoff: 50ms}
+  - {name: clean, image: hello, restart: on-failure}
+  - {name: once, image: faulty, args: ["null"]}
+'
+check "a guest that faults starts again" becomes crash 'result["restarts"] >= 2'
+check "... with pauses between" becomes crash 'result["life"] == "backoff"'
+check "one that ends well does not" is_now clean 'result["life"] == "ended" and not result["restarts"]'
+check "nor does one whose policy it is not" is_now once 'result["life"] == "ended"'
+manage stop crash
+check "one that backs off can be stopped" has_status 0
+check "... and stays so" is_now crash 'result["life"] == "stopped"'
+check "with keep the cloud goes on when all have ended" kill -0 "$pid"
+cloud_ends TERM
+check "SIGTERM ends it, and the report is written" has_status 143
+check "... which counts the restarts" reported 'result["guests"][0]["restarts"] >= 2'
+
+# --- commands ---------------------------------------------------------------------------------------
+
+cloud_begins 'groups:
+  - {name: tenant, weight: 100}
+guests:
+  - {name: a, image: spin, weight: 100}
+  - {name: b, image: spin, weight: 100, group: tenant}
+' --keep
+manage pause a
+check "pause: a guest runs no more" has_status 0
+check "... is paused" prints "paused"
+manage pause a
+check "twice is refused" has_status 125
+check "... with its state" complains "the guest is paused"
+manage resume --json a
+check "resume: it runs again" json 'result["guests"][0]["life"] == "running"'
+
+manage set a weight=300 ceiling=80%
+check "set: a contract changes" has_status 0
+check "... as the table says" prints "80 %"
+sleep 2
+manage set a weight=100 ceiling=none
+check "... and back" has_status 0
+manage set a floor=60%
+manage set --group tenant floor=50%
+check "floors that do not fit are refused" has_status 125
+check "... with the sum" complains "a 60 % + tenant 50 % = 110 %"
+manage set a floor=none
+manage set a weigth=3
+check "set: a word that is none is refused" has_status 122
+manage set a weight=0
+check "... and a value that is none" complains "weight=0"
+manage set --group tenant weight=300
+check "set: a group's contract changes" has_status 0
+check "... as the table says" prints "300"
+sleep 2
+
+manage stop b
+check "stop: a guest ends" prints "stopped"
+manage start b
+check "start: it runs again" has_status 0
+check "... and that was waited for" prints "r"
+check "... by the cloud's word" is_now b 'result["life"] == "running"'
+manage restart a b
+check "restart: several at once" has_status 0
+manage stop nobody
+check "a guest that is not there is named" complains "nobody"
+
+manage add --name more --memory 4M --restart on-failure hello
+check "add: a guest comes" has_status 0
+check "... and runs to its end" becomes more 'result["life"] == "ended"'
+manage add --name more hello
+check "a name is given once" complains "there is a guest more"
+manage add --name none "$scratch/none.elf"
+check "an image that is not there is refused" has_status 121
+echo garbage >"$scratch/bad.elf"
+manage add --name bad "$scratch/bad.elf"
+check "one that is none cannot be started" has_status 125
+check "... which says why" complains "bad.elf"
+check "... and the cloud knows" is_now bad '"bad.elf" in result["error"]'
+printf 'guests:\n  - {name: x, image: spin, weight: 10}\n  - {name: y, image: spin}\n' >"$scratch/more.yaml"
+manage add --json "$scratch/more.yaml"
+check "add: the guests of a file" json '[g["guest"] for g in result["guests"]] == ["x", "y"]'
+
+cloud_ends HUP
+check "SIGHUP ends it" has_status 129
+check "the report has every guest" \
+    reported '[g["name"] for g in result["guests"]] == ["a", "b", "more", "bad", "x", "y"]'
+check "... and splits at each change" \
+    reported '[p["change"] for p in result["periods"]][:4] == ["start", "pause a", "resume a", "set a"]'
+check "... without a gap" \
+    reported 'all(p["end_ns"] == q["begin_ns"] for p, q in zip(result["periods"], result["periods"][1:]))'
+check "weights 3 to 1 were kept in their time" \
+    period "set a" 'abs(guest["a"]["promised"] - 0.75) < 0.001 and abs(guest["a"]["error_pp"]) < 5'
+check "a paused guest was promised nothing" period "pause a" 'guest["a"]["cpu_ns"] == 0'
+check "a group's weight was kept in its time" \
+    period "set group tenant" 'abs(guest["b"]["promised"] - 0.75) < 0.001 and abs(guest["b"]["error_pp"]) < 5'
+check "a request that was refused has no period" \
+    reported 'sum(p["change"] == "set group tenant" for p in result["periods"]) == 1'
+
+attempt "$matrix" stop
+check "stop without a guest is refused" has_status 122
+attempt "$matrix" stop a
+check "without a cloud there is no guest" has_status 122
+attempt "$matrix" add hello
+check "... and nowhere to add one" complains "no cloud runs"
+finish

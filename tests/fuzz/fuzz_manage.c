@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * libFuzzer target for what changes a cloud over its control socket: lines of requests, to a cloud whose
+ * guests are never quite made. Whatever is asked gets one line of JSON, and the cloud stays one whose report
+ * can be written.
+ */
+#include "base/error.h"
+#include "cli/cloud.h"
+#include "control/answer.h"
+#include "tests/fuzz/fuzz.h"
+#include <errno.h>
+#include <stdlib.h>
+
+#define GUESTS       3
+#define REQUESTS_MAX 64
+
+/* The thread that makes guests: every other is refused, and nothing comes of the rest. */
+struct matrix_error *builder_make(struct builder *builder, struct build *build)
+{
+    static unsigned asked;
+    FUZZ_CHECK(build->options.name && build->options.argv && build->options.argv[0], "no guest");
+    free(build);
+    return asked++ % 2 ? NULL : error_host(EAGAIN, "make a guest");
+}
+
+struct matrix_error *builder_start(struct matrix_kvm *kvm, struct matrix_core *core,
+                                   builder_done *done, void *context, struct builder **builder)
+{
+    return NULL;
+}
+
+void builder_destroy_guest(struct builder *builder, struct matrix_vm *vm)
+{
+}
+
+static void set_up(struct cloud *cloud)
+{
+    static const char text[] =
+        "groups: [{name: g, floor: 10%}]\n"
+        "guests: [{name: a, image: spin, floor: 20%},\n"
+        "  {name: b, image: spin, after: [a], stop-with: [a], restart: on-failure},\n"
+        "  {name: c, image: spin, group: g}]\n";
+    const struct matrix_core_options options = {.cpu = -1};
+    *cloud = (struct cloud){.screen_pipe = {-1, -1}, .keeps = true, .slice_ns = 1000000};
+    FUZZ_NO_ERROR(config_parse(text, sizeof(text) - 1, "the file", &cloud->config));
+    FUZZ_NO_ERROR(matrix_core_create(&options, &cloud->core));
+    FUZZ_NO_ERROR(cloud_create_groups(cloud));
+    cloud->directory = strdup("/nowhere");
+    cloud->added = json_array();
+    cloud->guests = calloc(GUESTS, sizeof(*cloud->guests));
+    FUZZ_NO_ERROR(cloud_live_begin(cloud));
+    cloud->commands = cloud_commands(cloud);
+}
+
+static void release(struct cloud *cloud)
+{
+    matrix_core_destroy(cloud->core);
+    cloud_destroy_guests(cloud);
+    cloud_periods_free(cloud);
+    lives_release(&cloud->lives);
+    config_free(&cloud->config);
+    json_decref(cloud->added);
+}
+
+static void check_answer(const char *line)
+{
+    FUZZ_CHECK(line, "no answer");
+    const size_t bytes = strlen(line);
+    FUZZ_CHECK(bytes > 0 && strchr(line, '\n') == line + bytes - 1, "not one line");
+    FUZZ_CHECK(bytes <= CONTROL_ANSWER_MAX, "%zu bytes", bytes);
+    json_t *answer = json_loadb(line, bytes, JSON_REJECT_DUPLICATES, NULL);
+    FUZZ_CHECK(json_integer_value(json_object_get(answer, "version")) == CONTROL_VERSION,
+               "another version");
+    json_decref(answer);
+}
+
+static void check_cloud(const struct cloud *cloud)
+{
+    FUZZ_CHECK(cloud->config.guest_count == cloud->lives.count, "%u guests, %u lives",
+               cloud->config.guest_count, cloud->lives.count);
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        const struct config_contract *contract = &cloud->config.guests[i].contract;
+        FUZZ_CHECK(contract->weight >= 1 && contract->weight <= MATRIX_WEIGHT_MAX, "weight %u",
+                   contract->weight);
+        FUZZ_CHECK(contract->floor_ppm <= MATRIX_WHOLE_CORE, "floor %u", contract->floor_ppm);
+        FUZZ_CHECK(cloud_guest_state(cloud, i), "no state");
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct cloud cloud;
+    const char *text = (const char *)data;
+    set_up(&cloud);
+    for (unsigned i = 0; size && i < REQUESTS_MAX; i++) {
+        const char *end = memchr(text, '\n', size);
+        const size_t bytes = end ? (size_t)(end - text) : size;
+        char *line = control_answer(cloud.core, &cloud.commands, text, bytes);
+        check_answer(line);
+        free(line);
+        check_cloud(&cloud);
+        text += end ? bytes + 1 : bytes;
+        size -= end ? bytes + 1 : bytes;
+    }
+    release(&cloud);
+    return 0;
+}

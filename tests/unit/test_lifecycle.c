@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * When guests start, stop and start again: scenes with a clock that is set, and random commands against
+ * what must be true at any time.
+ */
+#include "cloud/lifecycle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GUESTS    6
+#define SECOND_NS 1000000000ULL
+#define FIRST_NS  LIFE_BACKOFF_DEFAULT_NS
+
+/* What there would be of a guest: the actions keep it, and refuse what makes no sense. */
+struct body {
+    bool exists, runs, paused, is_being_made;
+};
+
+struct world {
+    struct lives lives;
+    struct body bodies[GUESTS];
+    char log[256]; /* "r0 m1": what was asked for, in order */
+    uint64_t now_ns;
+};
+
+static void note(struct world *world, char what, unsigned index)
+{
+    const size_t length = strlen(world->log);
+    if (length + 4 < sizeof(world->log))
+        snprintf(world->log + length, sizeof(world->log) - length, "%s%c%u", length ? " " : "",
+                 what, index);
+}
+
+static void on_run(void *context, unsigned index)
+{
+    struct world *world = context;
+    struct body *body = &world->bodies[index];
+    assert_true(body->exists);
+    assert_false(body->runs);
+    body->runs = true;
+    note(world, 'r', index);
+}
+
+static void on_make(void *context, unsigned index)
+{
+    struct world *world = context;
+    assert_false(world->bodies[index].is_being_made);
+    assert_false(world->bodies[index].runs);
+    world->bodies[index].is_being_made = true;
+    note(world, 'm', index);
+}
+
+static void on_stop(void *context, unsigned index)
+{
+    struct world *world = context;
+    assert_true(world->bodies[index].exists);
+    world->bodies[index].exists = world->bodies[index].runs = world->bodies[index].paused = false;
+    note(world, 's', index);
+}
+
+static void on_pause(void *context, unsigned index)
+{
+    struct world *world = context;
+    assert_true(world->bodies[index].runs && !world->bodies[index].paused);
+    world->bodies[index].paused = true;
+    note(world, 'p', index);
+}
+
+static void on_resume(void *context, unsigned index)
+{
+    struct world *world = context;
+    assert_true(world->bodies[index].runs && world->bodies[index].paused);
+    world->bodies[index].paused = false;
+    note(world, 'c', index);
+}
+
+static const struct life_actions actions = {on_run, on_make, on_stop, on_pause, on_resume};
+
+/* A guest that is made, as a file's are. */
+static void add(struct world *world, struct life_rules rules)
+{
+    if (world->lives.count == 0)
+        lives_init(&world->lives, &actions, world);
+    world->bodies[world->lives.count].exists = true;
+    assert_null(lives_add(&world->lives, &rules, true));
+}
+
+static void ends(struct world *world, unsigned index, bool failed)
+{
+    world->bodies[index].exists = world->bodies[index].runs = world->bodies[index].paused = false;
+    lives_ended(&world->lives, index, failed, world->now_ns);
+}
+
+static void made(struct world *world, unsigned index, bool success)
+{
+    assert_true(world->bodies[index].is_being_made);
+    world->bodies[index].is_being_made = false;
+    world->bodies[index].exists |= success;
+    if (!lives_made(&world->lives, index, success, world->now_ns))
+        world->bodies[index].exists = false;
+}
+
+/* What was asked for since the last look. */
+static void assert_log(struct world *world, const char *expected)
+{
+    assert_string_equal(world->log, expected);
+    world->log[0] = '\0';
+}
+
+static enum life_state state_of(const struct world *world, unsigned index)
+{
+    return world->lives.lives[index].state;
+}
+
+static void assert_refused(struct matrix_error *error, const char *text)
+{
+    assert_non_null(error);
+    assert_int_equal(error->kind, MATRIX_ERROR_USAGE);
+    assert_non_null(strstr(error->message, text));
+    matrix_error_free(error);
+}
+
+/* --- order ------------------------------------------------------------------------------------ */
+
+static void guests_start_after_others(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){.after = (unsigned[]){1, 2}, .after_count = 2});
+    add(&world, (struct life_rules){.after = (unsigned[]){2}, .after_count = 1});
+    add(&world, (struct life_rules){0});
+    lives_begin(&world.lives, 0);
+    assert_log(&world, "r2 r1 r0");
+    lives_release(&world.lives);
+}
+
+static void a_failed_guest_is_waited_for(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){0});
+    add(&world, (struct life_rules){.after = (unsigned[]){0}, .after_count = 1});
+    add(&world, (struct life_rules){.after = (unsigned[]){1}, .after_count = 1});
+    lives_begin(&world.lives, 0);
+    assert_log(&world, "r0 r1 r2");
+    assert_null(life_stop(&world.lives, 0, 1));
+    assert_log(&world, "s0");
+    /* It is made anew, and in vain: its second follower is stopped meanwhile, and waits for it. */
+    assert_null(life_start(&world.lives, 0, 2));
+    assert_log(&world, "m0");
+    assert_null(life_restart(&world.lives, 1, 3));
+    assert_log(&world, "s1");
+    assert_int_equal(state_of(&world, 1), LIFE_WAITING);
+    made(&world, 0, false);
+    assert_int_equal(state_of(&world, 0), LIFE_ENDED);
+    assert_int_equal(state_of(&world, 1), LIFE_WAITING);
+    assert_false(lives_are_over(&world.lives)); /* there is the third */
+    ends(&world, 2, false);
+    assert_true(lives_are_over(&world.lives));
+    assert_null(life_start(&world.lives, 0, 4));
+    made(&world, 0, true);
+    assert_log(&world, "m0 r0 m1");
+    lives_release(&world.lives);
+}
+
+static void guests_stop_with_others(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){.restart = LIFE_ON_FAILURE});
+    add(&world, (struct life_rules){.stop_with = (unsigned[]){0}, .stop_with_count = 1});
+    add(&world, (struct life_rules){.stop_with = (unsigned[]){1, 2}, .stop_with_count = 2});
+    lives_begin(&world.lives, 0);
+    assert_log(&world, "r0 r1 r2");
+    /* One that will start again takes nobody with it. */
+    ends(&world, 0, true);
+    assert_int_equal(state_of(&world, 0), LIFE_BACKOFF);
+    assert_log(&world, "");
+    lives_tick(&world.lives, FIRST_NS);
+    made(&world, 0, true);
+    assert_log(&world, "m0 r0");
+    ends(&world, 0, false);
+    assert_log(&world, "s1 s2");
+    assert_true(lives_are_over(&world.lives));
+    lives_release(&world.lives);
+}
+
+/* --- failures --------------------------------------------------------------------------------- */
+
+static void pauses_double_and_are_forgotten(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){.restart = LIFE_ON_FAILURE});
+    lives_begin(&world.lives, 0);
+    uint64_t pause = FIRST_NS;
+    for (unsigned i = 0; i < 20; i++) {
+        ends(&world, 0, true);
+        assert_int_equal(lives_next_ns(&world.lives), world.now_ns + pause);
+        lives_tick(&world.lives, world.now_ns + pause - 1);
+        assert_int_equal(state_of(&world, 0), LIFE_BACKOFF);
+        lives_tick(&world.lives, world.now_ns += pause);
+        assert_int_equal(state_of(&world, 0), LIFE_STARTING);
+        assert_int_equal(lives_next_ns(&world.lives), UINT64_MAX);
+        made(&world, 0, true);
+        pause = 2 * pause < LIFE_BACKOFF_MAX_NS ? 2 * pause : LIFE_BACKOFF_MAX_NS;
+    }
+    assert_int_equal(pause, LIFE_BACKOFF_MAX_NS);
+    assert_int_equal(world.lives.lives[0].restarts, 20);
+    world.now_ns += LIFE_GOOD_RUN_NS;
+    ends(&world, 0, true);
+    assert_int_equal(lives_next_ns(&world.lives), world.now_ns + FIRST_NS);
+    /* It cannot even be made: the same. */
+    lives_tick(&world.lives, world.now_ns += FIRST_NS);
+    made(&world, 0, false);
+    assert_int_equal(lives_next_ns(&world.lives), world.now_ns + 2 * FIRST_NS);
+    assert_false(lives_are_over(&world.lives));
+    /* Who is started by hand has a clean record. */
+    assert_null(life_start(&world.lives, 0, world.now_ns));
+    made(&world, 0, false);
+    assert_int_equal(lives_next_ns(&world.lives), world.now_ns + FIRST_NS);
+    lives_release(&world.lives);
+}
+
+static void who_does_not_restart_stays_down(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){0});
+    add(&world, (struct life_rules){.restart = LIFE_ON_FAILURE});
+    lives_begin(&world.lives, 0);
+    ends(&world, 0, true);
+    ends(&world, 1, false);
+    assert_true(world.lives.lives[0].failed);
+    assert_false(world.lives.lives[1].failed);
+    lives_tick(&world.lives, 1000 * SECOND_NS);
+    assert_log(&world, "r0 r1");
+    assert_true(lives_are_over(&world.lives));
+    lives_release(&world.lives);
+}
+
+/* --- commands --------------------------------------------------------------------------------- */
+
+static void commands_are_for_their_states(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){0});
+    lives_begin(&world.lives, 0);
+    assert_refused(life_start(&world.lives, 0, 1), "is running");
+    assert_refused(life_resume(&world.lives, 0, 1), "is running");
+    assert_null(life_pause(&world.lives, 0, 1));
+    assert_refused(life_pause(&world.lives, 0, 2), "is paused");
+    assert_refused(life_start(&world.lives, 0, 2), "is paused");
+    assert_false(lives_are_over(&world.lives));
+    assert_null(life_resume(&world.lives, 0, 3));
+    assert_log(&world, "r0 p0 c0");
+    assert_null(life_pause(&world.lives, 0, 4));
+    assert_null(life_stop(&world.lives, 0, 5));
+    assert_refused(life_stop(&world.lives, 0, 6), "is stopped");
+    assert_refused(life_pause(&world.lives, 0, 6), "is stopped");
+    assert_null(life_restart(&world.lives, 0, 7));
+    assert_refused(life_restart(&world.lives, 0, 8), "is starting");
+    made(&world, 0, true);
+    assert_log(&world, "p0 s0 m0 r0");
+    lives_release(&world.lives);
+}
+
+static void what_is_being_made_can_be_stopped(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){0});
+    lives_begin(&world.lives, 0);
+    assert_null(life_restart(&world.lives, 0, 1));
+    assert_null(life_stop(&world.lives, 0, 2));
+    /* Wanted again before it was there: the same will do. */
+    assert_null(life_start(&world.lives, 0, 3));
+    assert_null(life_stop(&world.lives, 0, 4));
+    assert_log(&world, "r0 s0 m0");
+    made(&world, 0, true);
+    assert_false(world.bodies[0].exists);
+    assert_int_equal(state_of(&world, 0), LIFE_STOPPED);
+    assert_log(&world, "");
+    lives_release(&world.lives);
+}
+
+/* --- at random --------------------------------------------------------------------------------- */
+
+static void something_happens(struct world *world)
+{
+    const unsigned index = (unsigned)rand() % GUESTS;
+    struct body *body = &world->bodies[index];
+    struct matrix_error *error = NULL;
+    switch (rand() % 8) {
+    case 0:
+        error = life_start(&world->lives, index, world->now_ns);
+        break;
+    case 1:
+        error = life_stop(&world->lives, index, world->now_ns);
+        break;
+    case 2:
+        error = life_restart(&world->lives, index, world->now_ns);
+        break;
+    case 3:
+        error = life_pause(&world->lives, index, world->now_ns);
+        break;
+    case 4:
+        error = life_resume(&world->lives, index, world->now_ns);
+        break;
+    case 5:
+        if (body->is_being_made)
+            made(world, index, rand() % 4);
+        break;
+    case 6:
+        if (body->runs)
+            ends(world, index, rand() % 2);
+        break;
+    default:
+        world->now_ns += (uint64_t)rand() % SECOND_NS;
+        lives_tick(&world->lives, world->now_ns);
+    }
+    matrix_error_free(error);
+}
+
+/* What is said of a guest, and what there is of it, agree. */
+static void assert_consistent(const struct world *world)
+{
+    for (unsigned i = 0; i < GUESTS; i++) {
+        const struct life *life = &world->lives.lives[i];
+        const struct body *body = &world->bodies[i];
+        const bool is_up = life->state == LIFE_RUNNING || life->state == LIFE_PAUSED;
+        assert_int_equal(body->runs, is_up);
+        assert_int_equal(body->paused, life->state == LIFE_PAUSED);
+        assert_int_equal(body->exists, is_up || life->is_made);
+        assert_int_equal(body->is_being_made, life->state == LIFE_STARTING || life->is_discarded);
+        if (life->state == LIFE_BACKOFF)
+            assert_true(life->rules.restart == LIFE_ON_FAILURE);
+    }
+}
+
+static void any_order_leaves_it_consistent(void **state)
+{
+    static const unsigned after[GUESTS][2] = {{0}, {0}, {0, 1}, {2}, {0}, {4}};
+    static const unsigned after_counts[GUESTS] = {0, 1, 2, 1, 0, 1};
+    static const unsigned with[GUESTS][1] = {{1}, {0}, {3}, {2}, {0}, {5}};
+    for (unsigned seed = 0; seed < 200; seed++) {
+        struct world world = {0};
+        srand(seed);
+        for (unsigned i = 0; i < GUESTS; i++)
+            add(&world, (struct life_rules){.restart = rand() % 2,
+                                            .after = after[i],
+                                            .after_count = after_counts[i],
+                                            .stop_with = with[i],
+                                            .stop_with_count = (unsigned)rand() % 2});
+        lives_begin(&world.lives, 0);
+        for (unsigned step = 0; step < 500; step++) {
+            something_happens(&world);
+            assert_consistent(&world);
+        }
+        lives_release(&world.lives);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(guests_start_after_others),
+        cmocka_unit_test(a_failed_guest_is_waited_for),
+        cmocka_unit_test(guests_stop_with_others),
+        cmocka_unit_test(pauses_double_and_are_forgotten),
+        cmocka_unit_test(who_does_not_restart_stays_down),
+        cmocka_unit_test(commands_are_for_their_states),
+        cmocka_unit_test(what_is_being_made_can_be_stopped),
+        cmocka_unit_test(any_order_leaves_it_consistent),
+    };
+    return cmocka_run_group_tests_name("lifecycle", tests, NULL, NULL);
+}
