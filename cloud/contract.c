@@ -41,12 +41,9 @@ static const char *state_name(const struct matrix_core *core, const struct guest
     return "waiting";
 }
 
-bool matrix_core_guest(const struct matrix_core *core, size_t index,
+void contract_describe(const struct matrix_core *core, const struct guest *guest,
                        struct matrix_core_guest *result)
 {
-    if (index >= core->guest_count)
-        return false;
-    const struct guest *guest = core->guests[index];
     struct policy_share share;
     policy_share(core->policy, &guest->entity, &share);
 
@@ -68,6 +65,14 @@ bool matrix_core_guest(const struct matrix_core *core, size_t index,
         .contract = guest->contract,
         .group = policy_group_name(&guest->entity),
     };
+}
+
+bool matrix_core_guest(const struct matrix_core *core, size_t index,
+                       struct matrix_core_guest *result)
+{
+    if (index >= core->guest_count)
+        return false;
+    contract_describe(core, core->guests[index], result);
     return true;
 }
 

@@ -38,7 +38,7 @@ static struct matrix_error *check_options(const struct matrix_core_options *opti
         return error_usage(NULL, "a tick without a function to call");
     if (options->cpu >= CPU_SETSIZE)
         return error_usage(NULL, "host CPU %d", options->cpu);
-    return NULL;
+    return core_board_check(options);
 }
 
 struct matrix_error *matrix_core_create(const struct matrix_core_options *options,
@@ -70,6 +70,7 @@ void matrix_core_destroy(struct matrix_core *core)
     for (size_t i = 0; i < core->guest_count; i++)
         free(core->guests[i]);
     free(core->guests);
+    core_board_destroy(core);
     heap_release(&core->sleepers);
     policy_destroy(core->policy);
     free(core);
@@ -95,6 +96,7 @@ uint64_t core_next_event(const struct matrix_core *core)
     if (first)
         next = earlier(next, HEAP_ENTRY(first, const struct task, sleeper)->vcpu->wake_ns);
     next = earlier(next, core->next_watch_ns);
+    next = earlier(next, core->next_board_ns);
     next = earlier(next, policy_release_ns(core->policy));
     return earlier(next, core->next_poll_ns);
 }
@@ -145,6 +147,7 @@ static void come_on(struct matrix_core *core, struct task *task, uint64_t now)
     const bool alone =
         task->guest->ready_count == 1 && policy_is_unlimited(core->policy, &task->guest->entity);
     core->slice_end_ns = alone ? 0 : now + policy_slice(core->policy, &task->guest->entity);
+    core_board_come_on(core, task, now);
     if (task != core->last) {
         core->switches++;
         task->guest->slices++;
@@ -173,6 +176,7 @@ static void look_after_soon(struct matrix_core *core)
 static void settle(struct matrix_core *core, struct task *task, enum vcpu_outcome outcome)
 {
     struct guest *guest = task->guest;
+    core->outcome = outcome;
     switch (outcome) {
     case VCPU_HANDLED:
         core->left = LEFT_BY_IO;
@@ -287,6 +291,7 @@ static void run_loop(struct matrix_core *core)
             delays_add(&core->delays, now - core->slice_end_ns);
             core->slice_end_ns = 0;
         }
+        core_board_look(core, now);
         if ((event && now >= event) || core->preempt.watch_signal)
             handle_events(core, now);
         if (core->ends_untold)
@@ -294,6 +299,7 @@ static void run_loop(struct matrix_core *core)
         struct policy_entity *entity = core->stop ? NULL : policy_pick(core->policy, now);
         core->decisions++;
         if (!entity) {
+            core_board_nobody(core);
             if (!core->stop && has_work(core))
                 core_idle(core);
             account(core, NULL);
@@ -342,6 +348,7 @@ static struct matrix_error *begin(struct matrix_core *core)
         core->guests_alive++;
         RETURN_IF_ERROR(guest_adopt_tasks(core, core->guests[i]));
     }
+    core_board_begin(core);
     return NULL;
 }
 
@@ -361,6 +368,7 @@ struct matrix_error *matrix_core_run(struct matrix_core *core, struct matrix_cor
         if (core->guests[i]->vm->state == MATRIX_VM_ALIVE)
             guest_end(core, core->guests[i], MATRIX_VM_STOPPED);
     core->finished_ns = clock_now_ns(CLOCK_MONOTONIC);
+    core_board_end(core);
     core_watch_end(core);
     preempt_end(&core->preempt);
     sched_setaffinity(0, sizeof(core->cpus_before), &core->cpus_before);

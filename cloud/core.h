@@ -5,6 +5,7 @@
 #define CLOUD_CORE_H
 
 #include "base/heap.h"
+#include "cloud/board.h"
 #include "cloud/delays.h"
 #include "cloud/policy.h"
 #include "cloud/preempt.h"
@@ -50,6 +51,8 @@ struct guest {
     bool paused;   /* the policy does not know it, whatever its tasks could do */
     bool end_told; /* options.ended was called for it */
     uint64_t slices, preemptions, io_switches;
+    uint64_t board_id; /* 0: the board has not seen it */
+    uint32_t board_slot;
 };
 
 /* A descriptor of matrix_core_watch. */
@@ -72,11 +75,12 @@ struct matrix_core {
     size_t tasks_ready, tasks_adopted;
     cpu_set_t cpus_before; /* the thread's affinity, restored at the end */
 
-    struct task *current;  /* who is on the core */
-    struct task *last;     /* who was before */
-    uint64_t slice_end_ns; /* CLOCK_MONOTONIC; 0: the current task has the core to itself */
-    uint64_t cpu_mark_ns;  /* the thread's CPU time up to which all is accounted for */
-    enum core_left left;   /* why the last task left the guest */
+    struct task *current;      /* who is on the core */
+    struct task *last;         /* who was before */
+    uint64_t slice_end_ns;     /* CLOCK_MONOTONIC; 0: the current task has the core to itself */
+    uint64_t cpu_mark_ns;      /* the thread's CPU time up to which all is accounted for */
+    enum core_left left;       /* why the last task left the guest */
+    enum vcpu_outcome outcome; /* and with what */
 
     uint64_t begin_ns, end_ns, next_tick_ns, next_poll_ns;
     bool stop;
@@ -90,10 +94,17 @@ struct matrix_core {
     uint64_t guests_cpu_ns, overhead_ns, idle_wall_ns, finished_ns;
     uint64_t decisions, switches;
     struct delays delays;
+
+    struct board *board;    /* NULL: nobody has asked for it */
+    uint64_t next_board_ns; /* when to publish next; 0: never */
 };
 
 /* The earliest time at which the loop has something to do by itself; 0: never. */
 uint64_t core_next_event(const struct matrix_core *core);
+
+/* contract.c: what matrix_core_guest says of a guest. */
+void contract_describe(const struct matrix_core *core, const struct guest *guest,
+                       struct matrix_core_guest *result);
 
 /* idle.c: waits until a guest may be able to run, an event is due, or a signal has come. */
 void core_idle(struct matrix_core *core);

@@ -11,7 +11,7 @@ static unsigned bucket_of(uint64_t value)
     return (exponent - 3) * DELAYS_STEPS + (unsigned)(value >> (exponent - 4)) % DELAYS_STEPS;
 }
 
-static uint64_t bucket_end(unsigned bucket)
+uint64_t delays_bucket_end(unsigned bucket)
 {
     if (bucket < DELAYS_STEPS)
         return bucket;
@@ -35,7 +35,7 @@ uint64_t delays_quantile(const struct delays *delays, double share)
     for (unsigned bucket = 0; bucket < DELAYS_BUCKETS; bucket++) {
         seen += delays->buckets[bucket];
         if (seen > wanted) {
-            uint64_t end = bucket_end(bucket);
+            uint64_t end = delays_bucket_end(bucket);
             return end < delays->worst_ns ? end : delays->worst_ns;
         }
     }

@@ -18,4 +18,7 @@ void delays_add(struct delays *delays, uint64_t delay_ns);
 /* The delay that a share of them (0 to 1) did not exceed, rounded up; 0 if there are none. */
 uint64_t delays_quantile(const struct delays *delays, double share);
 
+/* The greatest delay that counts in a bucket. */
+uint64_t delays_bucket_end(unsigned bucket);
+
 #endif

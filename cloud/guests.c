@@ -50,6 +50,7 @@ static bool is_running(const struct matrix_core *core)
 /* Off the lists of core and policy. */
 static void take_off(struct matrix_core *core, struct guest *guest)
 {
+    core_board_forget(core, guest);
     guest_disown_tasks(core, guest);
     policy_remove(core->policy, &guest->entity);
     size_t i = 0;
@@ -67,14 +68,14 @@ static struct matrix_error *add(struct matrix_core *core, struct guest *guest)
                                guest->vm->name, &contract));
     core->has_ceilings |= contract.ceiling_ppm != 0;
     core->guests[core->guest_count++] = guest;
-    if (!is_running(core))
-        return NULL;
-    struct matrix_error *error = guest_adopt_tasks(core, guest);
-    if (error)
+    struct matrix_error *error = is_running(core) ? guest_adopt_tasks(core, guest) : NULL;
+    if (error) {
         take_off(core, guest);
-    else
-        core->guests_alive++;
-    return error;
+        return error;
+    }
+    core->guests_alive += is_running(core);
+    core_board_guest(core, guest);
+    return NULL;
 }
 
 struct matrix_error *matrix_core_add_contract(struct matrix_core *core, struct matrix_vm *vm,
@@ -128,6 +129,7 @@ struct matrix_error *matrix_core_set_contract(struct matrix_core *core, struct m
     struct matrix_core_group *group = guest->contract.group;
     guest->contract = *contract;
     guest->contract.group = group;
+    core_board_guest(core, guest);
     return NULL;
 }
 

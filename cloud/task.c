@@ -73,6 +73,7 @@ void guest_pause(struct matrix_core *core, struct guest *guest)
     if (!guest->paused && guest->ready_count)
         policy_leave(core->policy, &guest->entity);
     guest->paused = true;
+    core_board_guest(core, guest);
 }
 
 void guest_resume(struct matrix_core *core, struct guest *guest)
@@ -80,6 +81,7 @@ void guest_resume(struct matrix_core *core, struct guest *guest)
     if (guest->paused && guest->ready_count)
         drop(policy_join(core->policy, &guest->entity));
     guest->paused = false;
+    core_board_guest(core, guest);
 }
 
 void guest_end(struct matrix_core *core, struct guest *guest, enum matrix_vm_state state)
@@ -94,6 +96,7 @@ void guest_end(struct matrix_core *core, struct guest *guest, enum matrix_vm_sta
     }
     core->guests_alive--;
     core->ends_untold++;
+    core_board_guest(core, guest);
 }
 
 void guest_adopt_or_end(struct matrix_core *core, struct guest *guest)

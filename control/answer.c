@@ -10,6 +10,7 @@
 #include "control/protocol.h"
 #include <inttypes.h>
 #include <jansson.h>
+#include <matrix/board.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,9 +197,20 @@ static json_t *command_translate(struct control_call *call)
     return json_pack("{s:o}", "translations", translations);
 }
 
+static json_t *command_board(struct control_call *call)
+{
+    if (!control_unpack(call, ""))
+        return NULL;
+    struct matrix_error *error = matrix_core_board(call->core, &call->fd);
+    if (error)
+        return control_refuse_error(call, error);
+    return json_pack("{s:i, s:i}", "pid", (int)getpid(), "board_version", MATRIX_BOARD_VERSION);
+}
+
 /* --- the table ------------------------------------------------------------------------------- */
 
 static const struct control_command own_table[] = {
+    {"board", command_board, "memory to watch the core by: a descriptor comes with the answer"},
     {"help", command_help, "what can be asked"},
     {"list", command_list, "the guests, 64 at a time: from (optional; the answer's next)"},
     {"memory", command_memory, "where a guest's memory is: guest (optional if there is one)"},
@@ -281,14 +293,16 @@ static json_t *with_version(json_t *object)
 }
 
 char *control_answer(struct matrix_core *core, const struct control_commands *more,
-                     const char *request, size_t bytes)
+                     const char *request, size_t bytes, int *fd)
 {
     json_error_t why;
-    struct control_call call = {.core = core, .more = more, .context = more ? more->context : NULL};
+    struct control_call call = {
+        .core = core, .more = more, .context = more ? more->context : NULL, .fd = -1};
     call.request = json_loadb(request, bytes, JSON_REJECT_DUPLICATES, &why);
     json_t *object =
         call.request ? answer(&call) : control_refuse(&call, "bad_json", "%s", why.text);
     json_decref(call.request);
+    *fd = object ? call.fd : -1;
     if (!object && call.code)
         return control_answer_error(call.code, call.message);
     return to_line(with_version(object));

@@ -37,6 +37,7 @@ struct talk {
     int fd;
     const char *path;
     uint64_t deadline_ns;
+    int *wanted; /* where a descriptor goes that comes with the answer; NULL: it is closed */
 };
 
 static struct matrix_error *fail(const struct talk *talk, int number)
@@ -115,11 +116,48 @@ static struct matrix_error *send_line(const struct talk *talk, const char *line,
     return NULL;
 }
 
+/* Keeps the first descriptor that has come if one is wanted, and closes all others. */
+static void sort_descriptors(struct msghdr *message, int *wanted)
+{
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
+         header = CMSG_NXTHDR(message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+            continue;
+        const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
+            if (wanted && *wanted < 0)
+                *wanted = fd;
+            else
+                close(fd);
+        }
+    }
+}
+
+/* Of descriptors that do not fit the kernel closes the rest (unix(7)). */
+static ssize_t receive_some(const struct talk *talk, char *line, size_t size)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec part = {line, size};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    const ssize_t got = recvmsg(talk->fd, &message, MSG_CMSG_CLOEXEC);
+    if (got >= 0)
+        sort_descriptors(&message, talk->wanted);
+    return got;
+}
+
 static struct matrix_error *receive_line(const struct talk *talk, char *line, size_t *bytes)
 {
     for (size_t done = 0; done < CONTROL_ANSWER_MAX;) {
         RETURN_IF_ERROR(wait_for(talk, POLLIN));
-        const ssize_t got = recv(talk->fd, line + done, CONTROL_ANSWER_MAX - done, 0);
+        const ssize_t got = receive_some(talk, line + done, CONTROL_ANSWER_MAX - done);
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
         if (got <= 0)
@@ -133,8 +171,10 @@ static struct matrix_error *receive_line(const struct talk *talk, char *line, si
     return fail(talk, EMSGSIZE);
 }
 
-/* Sends a request and reads its answer. pid: who must be there, or 0; out: who was. */
-static struct matrix_error *ask(const char *path, pid_t *pid, json_t *request, json_t **answer)
+/* Sends a request and reads its answer. pid: who must be there, or 0; out: who was. wanted: out, a
+ * descriptor that came with the answer, unless it is NULL. */
+static struct matrix_error *ask_for(const char *path, pid_t *pid, json_t *request, json_t **answer,
+                                    int *wanted)
 {
     CLEANUP_FREE char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
     CLEANUP_FREE char *line = malloc(CONTROL_ANSWER_MAX);
@@ -142,7 +182,7 @@ static struct matrix_error *ask(const char *path, pid_t *pid, json_t *request, j
     if (!text || !line)
         return error_host(ENOMEM, "ask at the control socket %s", path);
     CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct talk talk = {fd, path, clock_now_ns(CLOCK_MONOTONIC) + CONTROL_PATIENCE_NS};
+    struct talk talk = {fd, path, clock_now_ns(CLOCK_MONOTONIC) + CONTROL_PATIENCE_NS, wanted};
     if (fd < 0)
         return fail(&talk, errno);
     RETURN_IF_ERROR(connect_to(&talk, pid));
@@ -151,6 +191,11 @@ static struct matrix_error *ask(const char *path, pid_t *pid, json_t *request, j
     RETURN_IF_ERROR(send_line(&talk, text, bytes + 1));
     RETURN_IF_ERROR(receive_line(&talk, line, &bytes));
     return error_prefix(reply_parse(line, bytes, answer), "%s", path);
+}
+
+static struct matrix_error *ask(const char *path, pid_t *pid, json_t *request, json_t **answer)
+{
+    return ask_for(path, pid, request, answer, NULL);
 }
 
 /* --- lists ----------------------------------------------------------------------------------- */
@@ -285,6 +330,20 @@ struct matrix_error *control_command_at(const char *path, const char *command, j
                                         json_t **answer)
 {
     return ask_command(path, 0, command, members, answer);
+}
+
+/* --- the board ------------------------------------------------------------------------------- */
+
+struct matrix_error *control_board(const char *path, pid_t *pid, struct matrix_board **board)
+{
+    CLEANUP_JSON json_t *answer = NULL;
+    CLEANUP_JSON json_t *request =
+        json_pack("{s:i, s:s}", "version", CONTROL_VERSION, "command", "board");
+    CLEANUP_CLOSE int fd = -1;
+    RETURN_IF_ERROR(ask_for(path, pid, request, &answer, &fd));
+    if (fd < 0)
+        return error_host(EPROTO, "%s: an answer without a board", path);
+    return error_prefix(matrix_board_open(fd, board), "%s", path);
 }
 
 /* --- about one guest ------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "control/protocol.h"
 #include <jansson.h>
 #include <limits.h>
+#include <matrix/board.h>
 #include <matrix/vm.h>
 #include <sys/types.h>
 
@@ -48,6 +49,10 @@ struct matrix_error *control_command(const struct control_vm *vm, const char *co
 /* The same about none in particular, at a socket. */
 struct matrix_error *control_command_at(const char *path, const char *command, json_t *members,
                                         json_t **answer) MATRIX_MUST_CHECK;
+
+/* The board of the process at a socket, to be closed. pid: as in a list; 0: whoever is there, and out. */
+struct matrix_error *control_board(const char *path, pid_t *pid,
+                                   struct matrix_board **board) MATRIX_MUST_CHECK;
 
 #define CONTROL_REGIONS_MAX 16
 

@@ -19,6 +19,7 @@ struct control_call {
     json_t *request;                     /* without version and command */
     void *context;                       /* of whoever has the command */
     const struct control_commands *more; /* than every process has; NULL: none */
+    int fd;                              /* goes with the answer; -1: none */
     const char *code;
     char message[256];
 };

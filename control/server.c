@@ -34,6 +34,7 @@ struct client {
     size_t request_bytes;
     char *answer; /* being written; NULL: none */
     size_t answer_done, answer_bytes;
+    int answer_fd; /* goes with its first bytes, and is the core's; -1: none */
     char request[CONTROL_REQUEST_MAX + 1]; /* with the newline, and what follows it */
 };
 
@@ -61,13 +62,32 @@ static void drop(struct client *client)
 
 /* --- a client -------------------------------------------------------------------------------- */
 
-/* Writes what it takes at once; false: it is gone. */
+static ssize_t send_part(const struct client *client)
+{
+    struct iovec part = {client->answer + client->answer_done,
+                         client->answer_bytes - client->answer_done};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                            .cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SCM_RIGHTS}};
+    if (client->answer_fd >= 0) {
+        memcpy(CMSG_DATA(&control.header), &client->answer_fd, sizeof(int));
+        message.msg_control = &control;
+        message.msg_controllen = sizeof(control);
+    }
+    return sendmsg(client->fd, &message, MSG_NOSIGNAL);
+}
+
+/* Writes what it takes at once; false: it is gone, or has too many descriptors waiting. */
 static bool write_some(struct client *client)
 {
-    const ssize_t bytes = send(client->fd, client->answer + client->answer_done,
-                               client->answer_bytes - client->answer_done, MSG_NOSIGNAL);
+    const ssize_t bytes = send_part(client);
     if (bytes < 0)
         return errno == EAGAIN || errno == EINTR;
+    client->answer_fd = -1;
     client->answer_done += (size_t)bytes;
     if (client->answer_done == client->answer_bytes) {
         free(TAKE(client->answer));
@@ -76,11 +96,12 @@ static bool write_some(struct client *client)
     return true;
 }
 
-static bool answer(struct client *client, char *line)
+static bool answer(struct client *client, char *line, int fd)
 {
     if (!line)
         return false;
     client->answer = line;
+    client->answer_fd = fd;
     client->answer_bytes = strlen(line);
     client->answer_done = 0;
     return write_some(client);
@@ -103,17 +124,18 @@ static bool answer_next(struct client *client)
     const char *end = memchr(client->request, '\n', client->request_bytes);
     if (!end && client->request_bytes == sizeof(client->request)) {
         client->leaves = true;
-        return answer(client,
-                      control_answer_error("too_long", "a request of more than 4096 bytes"));
+        return answer(client, control_answer_error("too_long", "a request of more than 4096 bytes"),
+                      -1);
     }
     if (!end)
         return true;
     const size_t bytes = (size_t)(end - client->request);
     const struct control_server *server = client->server;
-    char *line = control_answer(server->core, server->more, client->request, bytes);
+    int fd;
+    char *line = control_answer(server->core, server->more, client->request, bytes, &fd);
     client->request_bytes -= bytes + 1;
     memmove(client->request, end + 1, client->request_bytes);
-    return answer(client, line);
+    return answer(client, line, fd);
 }
 
 /* What is to be waited for next. With a whole request left to answer: one's turn. */

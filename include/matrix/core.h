@@ -36,8 +36,10 @@ struct matrix_core_options {
      * slices. Not for those that the end of the run stops. NULL: nobody is told. */
     void (*ended)(struct matrix_core *core, struct matrix_vm *vm, void *context);
     void *context;
-    const char *policy; /* "contract", the default, or "round-robin" */
-    bool persistent;    /* the run goes on when no guest is left: others may be added */
+    const char *policy;         /* "contract", the default, or "round-robin" */
+    uint64_t board_interval_ns; /* how often the board is brought up to date; 0: every 100 ms */
+    unsigned board_stays; /* how many stays it remembers: a power of two, to 1048576; 0: 65536 */
+    bool persistent;      /* the run goes on when no guest is left: others may be added */
 };
 
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
@@ -205,6 +207,14 @@ struct matrix_core_guest {
 /* index is the order of adding, without those that were removed; false past the last one. */
 MATRIX_API bool matrix_core_guest(const struct matrix_core *core, size_t index,
                                   struct matrix_core_guest *guest);
+
+/*
+ * The board on which the core shows what it does, for others to read (include/matrix/board.h). *fd is the
+ * core's, to be passed on. The first call makes it, before the run or as matrix_core_watch may be called;
+ * nothing is spent on it before.
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_core_board(struct matrix_core *core,
+                                                                    int *fd);
 
 /* The share of the core, 0 to 1, that a guest is guaranteed while it can run, and the one that it gets while
  * all others can, too. The same index. */

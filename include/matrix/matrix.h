@@ -3,6 +3,7 @@
 #ifndef MATRIX_MATRIX_H
 #define MATRIX_MATRIX_H
 
+#include <matrix/board.h>
 #include <matrix/core.h>
 #include <matrix/error.h>
 #include <matrix/kvm.h>

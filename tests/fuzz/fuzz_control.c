@@ -22,7 +22,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void fuzz_request(const char *text, size_t size)
 {
-    char *line = control_answer(core, NULL, text, size);
+    int fd;
+    char *line = control_answer(core, NULL, text, size, &fd);
     FUZZ_CHECK(line, "no answer");
     const size_t bytes = strlen(line);
     FUZZ_CHECK(bytes > 0 && strchr(line, '\n') == line + bytes - 1, "not one line");

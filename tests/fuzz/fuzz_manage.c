@@ -95,7 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; size && i < REQUESTS_MAX; i++) {
         const char *end = memchr(text, '\n', size);
         const size_t bytes = end ? (size_t)(end - text) : size;
-        char *line = control_answer(cloud.core, &cloud.commands, text, bytes);
+        int fd;
+        char *line = control_answer(cloud.core, &cloud.commands, text, bytes, &fd);
         check_answer(line);
         free(line);
         check_cloud(&cloud);

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A core's board against what the core itself says: stays do not overlap and add up to what guests
+ * were charged, shares by the trace are the report's, counters are the core's; guests that come and go
+ * while it is read; and the board of another process, by its control socket.
+ */
+#include "tests/kvm/control_scene.h"
+
+#include "control/client.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define GUESTS_MAX 8
+#define TICK_NS    (20 * MILLISECOND_NS)
+
+/* What a reader has added up. */
+struct trace {
+    struct matrix_board *board;
+    uint64_t next, lost, last_end_ns;
+    uint64_t stays[GUESTS_MAX + 1], cpu_ns[GUESTS_MAX + 1], loop_cpu_ns;
+    uint64_t left[MATRIX_BOARD_LEFT_COUNT];
+};
+
+static struct matrix_board *open_board(struct matrix_core *core)
+{
+    struct matrix_board *board;
+    int fd;
+    assert_success(matrix_core_board(core, &fd));
+    assert_success(matrix_board_open(fd, &board));
+    return board;
+}
+
+static void read_trace(struct trace *trace)
+{
+    static struct matrix_board_stay stays[4096];
+    size_t count;
+    do {
+        assert_success(matrix_board_stays(trace->board, &trace->next, stays, COUNT(stays), &count,
+                                          &trace->lost));
+        for (size_t i = 0; i < count; i++) {
+            const struct matrix_board_stay *stay = &stays[i];
+            assert_true(stay->start_ns >= trace->last_end_ns);
+            assert_in_range(stay->guest, 1, GUESTS_MAX);
+            assert_true(stay->ready >= 1);
+            trace->last_end_ns = stay->end_ns;
+            trace->stays[stay->guest]++;
+            trace->cpu_ns[stay->guest] += stay->cpu_ns;
+            trace->loop_cpu_ns += stay->loop_cpu_ns;
+            trace->left[stay->left]++;
+        }
+    } while (count);
+}
+
+static struct matrix_board_guest read_guest(const struct matrix_board *board, size_t slot)
+{
+    struct matrix_board_guest guest;
+    assert_true(slot < matrix_board_slots(board));
+    assert_success(matrix_board_guest(board, slot, &guest));
+    return guest;
+}
+
+/* --- against the core ------------------------------------------------------------------------ */
+
+static void assert_guest_is(const struct matrix_board_guest *shown,
+                            const struct matrix_core_guest *guest)
+{
+    struct matrix_vm_info info;
+    matrix_vm_info(guest->vm, &info);
+    assert_string_equal(shown->name, info.name);
+    assert_string_equal(shown->state, guest->state);
+    assert_string_equal(shown->group, guest->group ? guest->group : "");
+    assert_int_equal(shown->weight, guest->weight);
+    assert_int_equal(shown->ceiling_ppm, guest->contract.ceiling_ppm);
+    assert_int_equal(shown->cpu_ns, guest->cpu_ns);
+    assert_int_equal(shown->entitled_ns, guest->entitled_ns);
+    assert_int_equal(shown->contended_cpu_ns, guest->contended_cpu_ns);
+    assert_int_equal(shown->contended_total_ns, guest->contended_total_ns);
+    assert_int_equal(shown->slices, guest->slices);
+    assert_int_equal(shown->work, info.work);
+    assert_memory_equal(shown->exits, info.exits, sizeof(info.exits));
+    assert_int_equal(shown->memory_bytes, info.memory_bytes);
+    assert_int_equal(shown->regions[0].bytes, info.memory_bytes);
+}
+
+static void assert_core_is(const struct matrix_board *board, const struct matrix_core *core)
+{
+    static struct matrix_board_core shown;
+    const struct matrix_core_statistics loop = test_core_statistics(core);
+    uint64_t delays = 0;
+    assert_success(matrix_board_core(board, &shown));
+    assert_int_equal(shown.wall_ns, loop.wall_ns);
+    assert_int_equal(shown.ended_ns - shown.begun_ns, loop.wall_ns);
+    assert_int_equal(shown.guests_cpu_ns, loop.guests_cpu_ns);
+    assert_int_equal(shown.overhead_ns, loop.overhead_ns);
+    assert_int_equal(shown.switches, loop.switches);
+    assert_int_equal(shown.delay_p99_ns, loop.delay_p99_ns);
+    assert_int_equal(shown.guests_unlisted, 0);
+    assert_true(shown.publish_count >= shown.wall_ns / SECOND_NS);
+    assert_true(shown.publish_cpu_ns < shown.wall_ns / 100);
+    for (unsigned i = 0; i < MATRIX_BOARD_BUCKETS; i++)
+        delays += shown.delay_buckets[i];
+    assert_int_equal(delays, shown.delay_count);
+}
+
+/* Runs guests with the board there from the start; their trace is exact to the nanosecond. */
+static struct trace run_traced(const struct test_guest *guests, const unsigned *weights,
+                               size_t count, uint64_t duration_ns)
+{
+    struct matrix_core *core =
+        test_core_create((struct matrix_core_options){.cpu = -1, .duration_ns = duration_ns},
+                         guests, weights, count);
+    struct trace trace = {.board = open_board(core)};
+    assert_string_equal(read_guest(trace.board, 0).state, "waiting");
+    test_core_run(core);
+    read_trace(&trace);
+    assert_int_equal(trace.lost, 0);
+    const uint64_t all_ns = test_core_statistics(core).guests_cpu_ns;
+    for (size_t i = 0; i < count; i++) {
+        const struct matrix_core_guest guest = test_core_guest(core, i);
+        const struct matrix_board_guest shown = read_guest(trace.board, i);
+        const double by_trace = (double)trace.cpu_ns[shown.id] / (double)all_ns;
+        const double by_report = (double)guest.cpu_ns / (double)all_ns;
+        print_message("# %s: %.4f of the core in %lu stays\n", shown.name, by_trace,
+                      trace.stays[shown.id]);
+        assert_guest_is(&shown, &guest);
+        assert_int_equal(trace.cpu_ns[shown.id], guest.cpu_ns);
+        assert_true(fabs(by_trace - by_report) < 1e-9);
+        assert_true(trace.stays[shown.id] >= guest.slices);
+    }
+    assert_true(trace.loop_cpu_ns <= test_core_statistics(core).overhead_ns);
+    assert_core_is(trace.board, core);
+    matrix_board_close(trace.board);
+    matrix_core_destroy(core);
+    return trace;
+}
+
+static void two_guests(void **state)
+{
+    struct test_guest guests[] = {test_guest("neo"), test_guest("morpheus")};
+    const struct trace trace = run_traced(guests, (const unsigned[]){70, 30}, 2, 2 * SECOND_NS);
+    assert_true(trace.left[MATRIX_BOARD_LEFT_SLICE] > 100);
+    test_guest_destroy(&guests[0]);
+    test_guest_destroy(&guests[1]);
+}
+
+static void every_reason(void **state)
+{
+    struct test_guest guests[] = {test_guest("spin"), test_guest("chatter"),
+                                  test_guest("nap", "3000000", "1000"), test_guest("hello"),
+                                  test_guest("vcpus")};
+    const struct trace trace = run_traced(guests, (const unsigned[]){1, 2, 3, 4, 5}, 5, SECOND_NS);
+    assert_true(trace.left[MATRIX_BOARD_LEFT_SLICE] > 0);
+    assert_true(trace.left[MATRIX_BOARD_LEFT_SLEEP] > 10);
+    assert_true(trace.left[MATRIX_BOARD_LEFT_END] >= 2);
+    for (size_t i = 0; i < COUNT(guests); i++)
+        test_guest_destroy(&guests[i]);
+}
+
+static void a_sleeper_alone(void **state)
+{
+    struct test_guest guest = test_guest("nap", "20000000", "10");
+    const struct trace trace = run_traced(&guest, NULL, 1, 10 * SECOND_NS);
+    assert_true(trace.left[MATRIX_BOARD_LEFT_SLEEP] >= 10);
+    /* What is idle is nobody's stay. */
+    assert_true(trace.cpu_ns[1] < 200 * MILLISECOND_NS);
+    test_guest_destroy(&guest);
+}
+
+/* --- guests that come and go ----------------------------------------------------------------- */
+
+struct visit {
+    struct test_guest *guests; /* the first stays, the others come in turn */
+    struct matrix_board *board;
+    unsigned step;
+};
+
+static void come_and_go(struct matrix_core *core, void *context)
+{
+    struct visit *visit = context;
+    const unsigned turn = visit->step / 4;
+    if (turn >= GUESTS_MAX - 1) {
+        matrix_core_stop(core);
+        return;
+    }
+    struct test_guest *guest = &visit->guests[1 + turn];
+    switch (visit->step++ % 4) {
+    case 0:
+        assert_success(matrix_core_add(core, guest->vm, 10 + turn));
+        assert_int_equal(read_guest(visit->board, 1 + turn).id, 2 + turn);
+        assert_string_equal(read_guest(visit->board, 1 + turn).state, "ready");
+        break;
+    case 1:
+        assert_success(matrix_core_pause(core, guest->vm));
+        assert_string_equal(read_guest(visit->board, 1 + turn).state, "paused");
+        break;
+    case 2:
+        assert_success(matrix_core_set_contract(
+            core, guest->vm, &(struct matrix_contract){.weight = 7, .ceiling_ppm = 500000}));
+        assert_int_equal(read_guest(visit->board, 1 + turn).weight, 7);
+        assert_int_equal(read_guest(visit->board, 1 + turn).ceiling_ppm, 500000);
+        assert_success(matrix_core_resume(core, guest->vm));
+        break;
+    case 3:
+        assert_success(matrix_core_remove(core, guest->vm));
+        assert_string_equal(read_guest(visit->board, 1 + turn).state, "gone");
+        break;
+    }
+}
+
+static void guests_come_and_go(void **state)
+{
+    struct test_guest guests[GUESTS_MAX];
+    struct visit visit = {.guests = guests};
+    for (size_t i = 0; i < GUESTS_MAX; i++)
+        guests[i] = test_guest("spin");
+    struct matrix_core *core =
+        test_core_create((struct matrix_core_options){.cpu = -1,
+                                                      .duration_ns = 60 * SECOND_NS,
+                                                      .tick_ns = TICK_NS,
+                                                      .tick = come_and_go,
+                                                      .context = &visit},
+                         guests, NULL, 1);
+    struct trace trace = {.board = open_board(core)};
+    visit.board = trace.board;
+    assert_int_equal(test_core_run(core).end, MATRIX_CORE_STOPPED);
+    read_trace(&trace);
+    /* The board tells also of those whom the core has forgotten. */
+    uint64_t sum_ns = 0;
+    for (size_t i = 0; i < GUESTS_MAX; i++) {
+        const struct matrix_board_guest shown = read_guest(trace.board, i);
+        assert_int_equal(shown.id, 1 + i);
+        assert_int_equal(trace.cpu_ns[shown.id], shown.cpu_ns);
+        sum_ns += shown.cpu_ns;
+    }
+    assert_int_equal(sum_ns, test_core_statistics(core).guests_cpu_ns);
+    matrix_board_close(trace.board);
+    matrix_core_destroy(core);
+    for (size_t i = 0; i < GUESTS_MAX; i++)
+        test_guest_destroy(&guests[i]);
+}
+
+/* Slots are used again, oldest first, and never by two at a time. */
+static void slots_are_used_again(void **state)
+{
+    struct test_guest guests[] = {test_guest("spin"), test_guest("spin")};
+    struct matrix_core *core =
+        test_core_create((struct matrix_core_options){.cpu = -1}, guests, NULL, 1);
+    struct matrix_board *board = open_board(core);
+    for (unsigned i = 0; i < 200; i++) {
+        assert_success(matrix_core_add(core, guests[1].vm, 1));
+        assert_success(matrix_core_remove(core, guests[1].vm));
+    }
+    assert_success(matrix_core_add(core, guests[1].vm, 1));
+    size_t alive = 0;
+    for (size_t slot = 0; slot < matrix_board_slots(board); slot++)
+        alive += strcmp(read_guest(board, slot).state, "gone") != 0;
+    assert_int_equal(alive, 2);
+    assert_in_range(matrix_board_slots(board), 3, 100);
+    matrix_board_close(board);
+    matrix_core_destroy(core);
+    test_guest_destroy(&guests[0]);
+    test_guest_destroy(&guests[1]);
+}
+
+static void stays_are_a_power_of_two(void **state)
+{
+    struct matrix_core *core;
+    struct matrix_core_options options = {.cpu = -1, .board_stays = 1000};
+    assert_refused(matrix_core_create(&options, &core), MATRIX_ERROR_USAGE, "a board of 1000");
+    options.board_stays = 1 << 21;
+    assert_refused(matrix_core_create(&options, &core), MATRIX_ERROR_USAGE, "a board of 2097152");
+}
+
+/* --- by the control socket ------------------------------------------------------------------- */
+
+static void client_watches(void)
+{
+    struct matrix_board *board = NULL;
+    static struct matrix_board_core core;
+    struct matrix_board_guest guest, later = {0};
+    struct matrix_board_stay stays[64];
+    uint64_t next = 0, lost = 0;
+    size_t count, seen = 0;
+    pid_t pid = 0;
+    CLIENT_CHECK(!control_board(scene_socket, &pid, &board));
+    CLIENT_CHECK(pid == getppid() && matrix_board_pid(board) == (uint32_t)pid);
+    CLIENT_CHECK(!matrix_board_core(board, &core) && core.begun_ns && !core.ended_ns);
+    CLIENT_CHECK(!matrix_board_guest(board, 0, &guest) && strcmp(guest.name, "spin") == 0);
+    /* Nothing is asked from here on, and yet it goes on. */
+    for (int tries = 0; tries < 500 && (seen < 5 || later.cpu_ns == guest.cpu_ns); tries++) {
+        usleep(10000);
+        CLIENT_CHECK(!matrix_board_guest(board, 0, &later));
+        CLIENT_CHECK(!matrix_board_stays(board, &next, stays, COUNT(stays), &count, &lost));
+        seen += count;
+    }
+    CLIENT_CHECK(seen >= 5);
+    CLIENT_CHECK(later.cpu_ns > guest.cpu_ns);
+    matrix_board_close(board);
+}
+
+static void another_process_watches(void **state)
+{
+    scene_serve_spin(client_watches);
+}
+
+/* Asks, and does not look at what comes. */
+static void client_hoards(void)
+{
+    const int fd = client_connect();
+    for (unsigned i = 0; i < 3000; i++)
+        if (send(fd, "{\"version\":1,\"command\":\"board\"}\n", 32, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+            32)
+            break;
+    usleep(300000);
+    client_watches();
+    close(fd);
+}
+
+static void boards_that_nobody_takes(void **state)
+{
+    scene_serve_spin(client_hoards);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_guests),
+        cmocka_unit_test(every_reason),
+        cmocka_unit_test(a_sleeper_alone),
+        cmocka_unit_test(guests_come_and_go),
+        cmocka_unit_test(slots_are_used_again),
+        cmocka_unit_test(stays_are_a_power_of_two),
+        cmocka_unit_test(another_process_watches),
+        cmocka_unit_test(boards_that_nobody_takes),
+    };
+    return scene_run_tests(argc, argv, "trace", tests, COUNT(tests));
+}
