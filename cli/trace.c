@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * matrix-trace, which `matrix trace` starts: who was on the core, from when to when and why, read from
+ * its board; for a viewer of traces, or as a picture.
+ */
+#include "cli/trace.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/parse.h"
+#include "cli/common.h"
+#include "cli/exit_status.h"
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+
+#define DURATION_DEFAULT_NS 1000000000ULL
+
+struct options {
+    const char *target, *out, *picture;
+    uint64_t duration_ns;
+};
+
+static const struct argp_option option_table[] = {
+    {"duration", 'd', "DURATION", 0, "Watch for so long (1s)", 0},
+    {"out", 'o', "FILE.json", 0, "Where the trace goes (standard output, unless --picture)", 0},
+    {"picture", 'p', "FILE.svg|FILE.png", 0, "Draw who was on the core", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    struct options *options = state->input;
+    struct matrix_error *error = NULL;
+    switch (key) {
+    case 'd':
+        error = error_prefix(parse_duration(argument, &options->duration_ns), "--duration");
+        if (!error && options->duration_ns == 0)
+            error = error_usage(NULL, "--duration %s: nothing to be seen", argument);
+        break;
+    case 'o':
+        options->out = argument;
+        break;
+    case 'p':
+        options->picture = argument;
+        error = trace_picture_check_name(argument);
+        break;
+    case ARGP_KEY_ARG:
+        if (options->target)
+            argp_usage(state);
+        options->target = argument;
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    if (error)
+        exit(cli_fail(PROGRAM, error));
+    return 0;
+}
+
+static const struct argp argp = {
+    .options = option_table,
+    .parser = parse_option,
+    .args_doc = "[PID|SOCKET]",
+    .doc = "Records who is on the core of a process that runs guests, from now on, in the Trace "
+           "Event Format that Perfetto (ui.perfetto.dev) and chrome://tracing show. Needed only "
+           "where several processes run guests: PID, or the path of a control SOCKET.\v"
+           "Exit status: 0; 122 bad usage, or a process that runs no guests; 125 nobody runs any, "
+           "or the host refused.",
+};
+
+/* Opened before it is watched: to find out later that it cannot be written would be a pity. */
+static struct matrix_error *open_out(const struct options *options, FILE **file)
+{
+    *file = NULL;
+    if (options->out && !(*file = fopen(options->out, "we")))
+        return error_new(MATRIX_ERROR_USAGE, errno, NULL, "write the trace to %s", options->out);
+    return NULL;
+}
+
+static void say(const struct trace *trace)
+{
+    char text[FORMAT_BYTES];
+    fprintf(stderr, PROGRAM ": %zu stays of %zu guests in %s", trace->stay_count,
+            trace->guest_count, format_duration(text, trace->end_ns - trace->begin_ns));
+    if (trace->lost)
+        fprintf(stderr, "; %" PRIu64 " were written over before they could be read", trace->lost);
+    if (trace->is_full)
+        fputs("; no more are kept", stderr);
+    fputc('\n', stderr);
+}
+
+static struct matrix_error *write_out(const struct options *options, const struct trace *trace,
+                                      FILE *file)
+{
+    if (file)
+        RETURN_IF_ERROR(error_prefix(trace_write_json(trace, file), "%s", options->out));
+    else if (!options->picture)
+        RETURN_IF_ERROR(trace_write_json(trace, stdout));
+    if (options->picture)
+        RETURN_IF_ERROR(trace_draw(trace, options->picture));
+    say(trace);
+    return NULL;
+}
+
+static struct matrix_error *run(const struct options *options)
+{
+    struct cli_board *boards = NULL;
+    size_t count = 0;
+    int number = 0;
+    struct trace trace = {0};
+    CLEANUP_FILE FILE *file = NULL;
+    struct matrix_error *error = cli_boards_open(options->target, &boards, &count);
+    if (!error && count > 1)
+        error = error_usage("give the pid of one: see `matrix status`",
+                            "%zu processes run guests, among them %d and %d", count, boards[0].pid,
+                            boards[1].pid);
+    if (!error)
+        error = open_out(options, &file);
+    if (!error)
+        error = trace_read(boards, options->duration_ns, &trace, &number);
+    if (!error)
+        error = write_out(options, &trace, file);
+    trace_free(&trace);
+    cli_boards_close(boards, count);
+    return error;
+}
+
+int main(int argc, char **argv)
+{
+    cli_open_standard_files();
+    struct options options = {.duration_ns = DURATION_DEFAULT_NS};
+    argv[0] = (char *)PROGRAM;
+    argp_err_exit_status = EXIT_BAD_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    struct matrix_error *error = run(&options);
+    return error ? cli_fail(PROGRAM, error) : EXIT_SUCCESS;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A trace drawn: a line for the core and one for each guest, over the whole time, and below it a
+ * twentieth of that from its middle, in which single slices can be seen. By cairo.
+ */
+#include "base/error.h"
+#include "base/parse.h"
+#include "cli/trace.h"
+#include <cairo-svg.h>
+#include <cairo.h>
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#define MARGIN    24.0
+#define LINE      18.0
+#define FONT      13.0
+#define LABEL     150.0
+#define WIDTH     1000.0 /* of the time */
+#define ROW       26.0
+#define BAR       18.0
+#define GAP       40.0
+#define ROWS_MAX  24 /* guests drawn by themselves: those who had most; the core's line has all */
+#define ZOOM      20
+#define TICKS_MAX 12
+#define SEAM      0.02 /* of a pixel */
+
+#define GREY  0x808080
+#define LIGHT 0xe6e6e6
+
+/* After Okabe and Ito, which differ for every kind of colour blindness. */
+static const uint32_t colours[] = {0x0072b2, 0xe69f00, 0x009e73, 0xcc79a7,
+                                   0x56b4e9, 0xd55e00, 0xf0e442, 0x000000};
+
+#define COLOURS (sizeof(colours) / sizeof(colours[0]))
+
+struct picture {
+    const struct trace *trace;
+    size_t rows[ROWS_MAX]; /* the guests of the lines below the core's */
+    size_t row_count;
+    cairo_t *cairo;
+};
+
+/* A panel: what is drawn from when to when, and where its first line is. */
+struct panel {
+    uint64_t from_ns, to_ns;
+    double top;
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t length = strlen(text), of_end = strlen(end);
+    return length > of_end && strcmp(text + length - of_end, end) == 0;
+}
+
+struct matrix_error *trace_picture_check_name(const char *path)
+{
+    if (ends_with(path, ".png") || ends_with(path, ".svg"))
+        return NULL;
+    return error_usage("name it FILE.png or FILE.svg", "%s: no such kind of picture", path);
+}
+
+/* --- parts ----------------------------------------------------------------------------------- */
+
+static void set_colour(cairo_t *cairo, uint32_t colour)
+{
+    cairo_set_source_rgb(cairo, (colour >> 16 & 0xff) / 255.0, (colour >> 8 & 0xff) / 255.0,
+                         (colour & 0xff) / 255.0);
+}
+
+/* align: 0 begins at x, 0.5 is centred there, 1 ends there. Names are whatever they are. */
+static void draw_text(cairo_t *cairo, double x, double y, double align, const char *text)
+{
+    char clean[160];
+    size_t length = 0;
+    for (; *text && length + 1 < sizeof(clean); text++)
+        clean[length++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
+    clean[length] = '\0';
+    cairo_text_extents_t extents;
+    cairo_text_extents(cairo, clean, &extents);
+    cairo_move_to(cairo, x - align * extents.x_advance, y);
+    cairo_show_text(cairo, clean);
+}
+
+static void set_font(cairo_t *cairo, bool bold, double size)
+{
+    cairo_select_font_face(cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
+                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
+    cairo_set_font_size(cairo, size);
+}
+
+/* A hundredth of a pixel is more than can be seen, and fewer digits than all of them. */
+static double x_of(const struct panel *panel, uint64_t time_ns)
+{
+    const uint64_t time = time_ns < panel->from_ns ? panel->from_ns
+                          : time_ns > panel->to_ns ? panel->to_ns
+                                                   : time_ns;
+    const double part = (double)(time - panel->from_ns) / (double)(panel->to_ns - panel->from_ns);
+    return MARGIN + LABEL + floor(part * WIDTH * 100 + 0.5) / 100;
+}
+
+/* The stays of a guest, on a line, as one shape. */
+static void draw_stays(const struct picture *picture, const struct panel *panel, size_t guest,
+                       size_t line)
+{
+    const struct trace *trace = picture->trace;
+    const double y = panel->top + (double)line * ROW + (ROW - BAR) / 2;
+    double from = 0, to = -1; /* one after the other is one rectangle: the file gets smaller */
+    for (size_t i = 0; i < trace->stay_count; i++) {
+        const struct matrix_board_stay *stay = &trace->stays[i];
+        if (stay->guest != trace->guests[guest].id || stay->end_ns < panel->from_ns ||
+            stay->start_ns > panel->to_ns)
+            continue;
+        const double x = x_of(panel, stay->start_ns);
+        if (x - to > SEAM) {
+            cairo_rectangle(picture->cairo, from, y, to > from ? to - from : 0, BAR);
+            from = x;
+        }
+        to = x_of(panel, stay->end_ns);
+    }
+    cairo_rectangle(picture->cairo, from, y, to > from ? to - from : 0, BAR);
+    set_colour(picture->cairo, colours[guest % COLOURS]);
+    cairo_fill(picture->cairo);
+}
+
+/* 1, 2 or 5 times a power of ten, so that a dozen marks at most are there. */
+static uint64_t tick_of(const struct panel *panel)
+{
+    const uint64_t span = panel->to_ns - panel->from_ns;
+    for (uint64_t step = 1000; step < UINT64_MAX / 10; step *= 10)
+        for (uint64_t factor = 1; factor <= 5; factor = factor == 2 ? 5 : factor * 2)
+            if (span / (step * factor) < TICKS_MAX)
+                return step * factor;
+    return span;
+}
+
+static void draw_axis(const struct picture *picture, const struct panel *panel)
+{
+    const uint64_t begin = picture->trace->begin_ns, tick = tick_of(panel);
+    const double bottom = panel->top + (double)(picture->row_count + 1) * ROW;
+    cairo_t *cairo = picture->cairo;
+    const uint64_t first = (panel->from_ns - begin + tick - 1) / tick * tick;
+    set_font(cairo, false, FONT - 2);
+    cairo_set_line_width(cairo, 1);
+    for (uint64_t time = first; begin + time <= panel->to_ns; time += tick) {
+        char text[32];
+        const double x = x_of(panel, begin + time);
+        set_colour(cairo, LIGHT);
+        cairo_move_to(cairo, x, panel->top);
+        cairo_line_to(cairo, x, bottom);
+        cairo_stroke(cairo);
+        set_colour(cairo, GREY);
+        snprintf(text, sizeof(text), "%.6g ms", (double)time / 1e6);
+        draw_text(cairo, x, bottom + LINE - 4, 0.5, text);
+    }
+}
+
+static void draw_labels(const struct picture *picture, const struct panel *panel)
+{
+    const struct trace *trace = picture->trace;
+    cairo_t *cairo = picture->cairo;
+    char text[MATRIX_BOARD_NAME_BYTES + 32];
+    const double x = MARGIN + LABEL - 10;
+    set_font(cairo, true, FONT);
+    set_colour(cairo, 0);
+    if (trace->core.host_cpu < 0)
+        draw_text(cairo, x, panel->top + ROW / 2 + FONT / 3, 1, "the core");
+    else {
+        snprintf(text, sizeof(text), "core %d", (int)trace->core.host_cpu);
+        draw_text(cairo, x, panel->top + ROW / 2 + FONT / 3, 1, text);
+    }
+    set_font(cairo, false, FONT);
+    for (size_t line = 0; line < picture->row_count; line++) {
+        const size_t guest = picture->rows[line];
+        snprintf(text, sizeof(text), "%.16s  %.2f %%", trace->guests[guest].name,
+                 100 * trace_share(trace, guest));
+        draw_text(cairo, x, panel->top + (double)(line + 1) * ROW + ROW / 2 + FONT / 3, 1, text);
+    }
+}
+
+static void draw_panel(const struct picture *picture, const struct panel *panel)
+{
+    draw_axis(picture, panel);
+    draw_labels(picture, panel);
+    for (size_t guest = 0; guest < picture->trace->guest_count; guest++)
+        draw_stays(picture, panel, guest, 0);
+    for (size_t line = 0; line < picture->row_count; line++)
+        draw_stays(picture, panel, picture->rows[line], line + 1);
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static bool comes_before(const struct trace_guest *a, const struct trace_guest *b)
+{
+    return a->cpu_ns != b->cpu_ns ? a->cpu_ns > b->cpu_ns : a->id < b->id;
+}
+
+/* Those who had most, in the order of their coming. */
+static void choose_rows(struct picture *picture)
+{
+    const struct trace *trace = picture->trace;
+    for (size_t guest = 0; guest < trace->guest_count; guest++) {
+        size_t with_more = 0;
+        for (size_t other = 0; other < trace->guest_count && with_more < ROWS_MAX; other++)
+            with_more += comes_before(&trace->guests[other], &trace->guests[guest]);
+        if (with_more < ROWS_MAX)
+            picture->rows[picture->row_count++] = guest;
+    }
+}
+
+static void draw(const struct picture *picture)
+{
+    const struct trace *trace = picture->trace;
+    char text[200], duration[FORMAT_BYTES], slice[FORMAT_BYTES];
+    const uint64_t span = trace->end_ns - trace->begin_ns, middle = trace->begin_ns + span / 2;
+    const double height = (double)(picture->row_count + 1) * ROW + LINE + GAP;
+    struct panel whole = {trace->begin_ns, trace->end_ns, MARGIN + 2 * LINE};
+    struct panel part = {middle, middle + span / ZOOM, whole.top + height};
+    cairo_t *cairo = picture->cairo;
+    set_colour(cairo, 0xffffff);
+    cairo_paint(cairo);
+    set_colour(cairo, 0);
+    set_font(cairo, true, FONT + 3);
+    snprintf(text, sizeof(text), "Who was on the core: %s, slices of %s, %zu stays",
+             format_duration(duration, span), format_duration(slice, trace->core.slice_ns),
+             trace->stay_count);
+    draw_text(cairo, MARGIN, MARGIN + FONT, 0, text);
+    draw_panel(picture, &whole);
+    set_colour(cairo, 0);
+    set_font(cairo, true, FONT);
+    snprintf(text, sizeof(text), "of that, %s from the middle",
+             format_duration(duration, span / ZOOM));
+    draw_text(cairo, MARGIN, part.top - LINE / 2, 0, text);
+    draw_panel(picture, &part);
+}
+
+static struct matrix_error *fail(const char *path, cairo_status_t status)
+{
+    return error_host(status == CAIRO_STATUS_NO_MEMORY     ? ENOMEM
+                      : status == CAIRO_STATUS_WRITE_ERROR ? EIO
+                                                           : 0,
+                      "draw %s: %s", path, cairo_status_to_string(status));
+}
+
+struct matrix_error *trace_draw(const struct trace *trace, const char *path)
+{
+    struct picture picture = {.trace = trace};
+    if (trace->end_ns - trace->begin_ns < ZOOM)
+        return error_usage("watch for longer", "draw a trace without time");
+    choose_rows(&picture);
+    const double width = 2 * MARGIN + LABEL + WIDTH + 30;
+    const double height =
+        2 * MARGIN + 2 * LINE + 2 * ((double)(picture.row_count + 1) * ROW + LINE) + GAP;
+    const bool is_png = ends_with(path, ".png");
+    cairo_surface_t *surface =
+        is_png ? cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height)
+               : cairo_svg_surface_create(path, width, height);
+    picture.cairo = cairo_create(surface);
+    draw(&picture);
+    cairo_status_t status = cairo_status(picture.cairo);
+    cairo_destroy(picture.cairo);
+    if (status == CAIRO_STATUS_SUCCESS && is_png)
+        status = cairo_surface_write_to_png(surface, path);
+    cairo_surface_finish(surface);
+    if (status == CAIRO_STATUS_SUCCESS)
+        status = cairo_surface_status(surface);
+    cairo_surface_destroy(surface);
+    return status == CAIRO_STATUS_SUCCESS ? NULL : fail(path, status);
+}

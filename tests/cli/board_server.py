@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs no guests, and shows a board as if it did: made by docs/board.md, not by Matrix's own code. For
+watching.sh. What it says is made up, and so known to the test.
+
+board_server.py DIRECTORY KIND [SECONDS]
+    PID.sock in DIRECTORY answers; the run ends after SECONDS (default: never), the process later.
+"""
+import array
+import fcntl
+import json
+import mmap
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+
+GUEST_SLOTS, STAY_SLOTS = 8, 4096
+PAGE = 4096
+BUCKETS = 976
+CORE_BYTES = 8 + 21 * 8 + BUCKETS * 4
+GUEST = struct.Struct("<QQ64s64s16sIIIIQ5Q3Q8QQQQQiI12Q")
+STAY = struct.Struct("<QQQQQQIHBBQ")
+F_ADD_SEALS, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 2, 4
+SLICE_NS = 1_000_000
+
+
+def pages(size):
+    return (size + PAGE - 1) // PAGE * PAGE
+
+
+class Board:
+    """The memory, as its writer sees it."""
+
+    def __init__(self):
+        self.guest_offset = PAGE + pages(CORE_BYTES)
+        self.guest_bytes = 8 + GUEST.size
+        self.stay_offset = self.guest_offset + pages(GUEST_SLOTS * self.guest_bytes)
+        size = pages(self.stay_offset + STAY_SLOTS * STAY.size)
+        self.fd = os.memfd_create("board", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self.fd, size)
+        self.memory = mmap.mmap(self.fd, size)
+        self.put(0, struct.pack("<8sIIQQQQQIIIII", b"matrixbd", 1, os.getpid(), size, now(), PAGE,
+                                self.guest_offset, self.stay_offset, CORE_BYTES, self.guest_bytes,
+                                STAY.size, GUEST_SLOTS, STAY_SLOTS))
+        self.stays = 0
+        self.used = 0
+
+    def put(self, offset, data):
+        self.memory[offset:offset + len(data)] = data
+
+    def entry(self, offset, data):
+        sequence, = struct.unpack_from("<Q", self.memory, offset)
+        self.put(offset, struct.pack("<Q", sequence + 1))
+        self.put(offset + 8, data)
+        self.put(offset, struct.pack("<Q", sequence + 2))
+
+    def core(self, ended_ns=0, **fields):
+        names = ["published_ns", "begun_ns", "ended_ns", "host_cpu", "slice_ns", "wall_ns",
+                 "guests_cpu_ns", "overhead_ns", "idle_wall_ns", "decisions", "switches",
+                 "timer_signals", "stale_signals", "delay_worst_ns", "delay_median_ns", "delay_p99_ns",
+                 "guests", "guests_unlisted", "publish_cpu_ns", "publish_count", "delay_count"]
+        values = {"published_ns": now(), "ended_ns": ended_ns, "slice_ns": SLICE_NS, **fields}
+        self.entry(PAGE, struct.pack("<21Q", *(values.get(name, 0) for name in names)) +
+                   bytes(4 * BUCKETS))
+
+    def guest(self, slot, identity, name, group=b"", state=b"ready", weight=1, floor=0, ceiling=0,
+              cpu=0, contended=0, total=0, entitled=0, exits=0, work=0):
+        self.entry(self.guest_offset + slot * self.guest_bytes, GUEST.pack(
+            identity, now(), name, group, state, weight, floor, ceiling, 1, 0, cpu, contended, 0, total,
+            entitled, 1, 2, 3, exits, 0, 0, 0, 0, 0, 0, 0, work, 16 << 20, 0, 0, 0, 1, 0, 4096, 16 << 20,
+            *[0] * 9))
+        self.used = max(self.used, slot + 1)
+        self.put(112, struct.pack("<Q", self.used))
+
+    def stay(self, guest, start, end, cpu, came=0, left=0):
+        self.put(self.stay_offset + self.stays % STAY_SLOTS * STAY.size,
+                 STAY.pack(self.stays + 1, guest, start, end, cpu, 50, 2, 0, came, left, 0))
+        self.stays += 1
+        self.put(120, struct.pack("<Q", self.stays))
+
+    def seal(self, seals=F_SEAL_SHRINK | F_SEAL_GROW):
+        fcntl.fcntl(self.fd, F_ADD_SEALS, seals)
+
+
+def now():
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+def show(board, state=b"ready", ended=0):
+    """Neo and Morpheus after ten seconds: 70 and 30 % promised, 69 and 31 % given."""
+    ten = 10_000_000_000
+    board.guest(0, 1, NAMES[0], b"tenant", b"running" if state == b"ready" else state, 70,
+                200_000, 500_000, cpu=ten * 69 // 100, contended=ten * 69 // 100, total=ten,
+                entitled=ten * 7 // 10, exits=5000, work=7)
+    board.guest(1, 2, NAMES[1], b"", state, 30, cpu=ten * 31 // 100, contended=ten * 31 // 100,
+                total=ten, entitled=ten * 3 // 10, exits=0)
+    board.guest(2, 3, b"left", state=b"gone")
+    begun = ended - ten if ended else now() - ten
+    board.core(ended, begun_ns=begun, host_cpu=3, wall_ns=ten, guests_cpu_ns=ten,
+               overhead_ns=ten // 100, publish_cpu_ns=ten // 10000, delay_median_ns=45000,
+               guests=2)
+
+
+def run(board, seconds):
+    """Seven slices of a millisecond for one, three for the other, again and again; real time plays no
+    part in what is written, but for when it is."""
+    end = now() + int(seconds * 1e9)
+    time_ns = now()
+    while now() < end:
+        while time_ns + 10 * SLICE_NS < now():
+            for turn in range(10):
+                guest = 1 if turn < 7 else 2
+                came = 0 if turn in (0, 7) else 1
+                board.stay(guest, time_ns, time_ns + SLICE_NS, 999_000, came)
+                time_ns += SLICE_NS
+        show(board)
+        time.sleep(0.02)
+    show(board, b"stopped", ended=now())
+
+
+def spoil(board, kind):
+    if kind == "endless_entry":
+        board.put(board.guest_offset, struct.pack("<Q", 1))
+    elif kind == "many_slots":
+        board.put(68, struct.pack("<I", 1 << 20))
+    elif kind == "other_version":
+        board.put(8, struct.pack("<I", 7))
+    elif kind == "long_name":
+        board.put(board.guest_offset + 24, b"x" * 64)
+    elif kind == "bad_stays":
+        for _ in range(3):
+            board.stay(1, now() + 1000, now(), 0)
+
+
+def answer(request, board, kind):
+    if request["command"] == "list":
+        guest = {"name": "neo", "state": "ready", "memory_bytes": 1 << 24, "vcpus": 1}
+        return {"pid": os.getpid(), "guests": [guest], "next": None}, []
+    if kind == "old":
+        return {"error": {"code": "unknown_command", "message": "see the command help"}}, []
+    if kind == "no_descriptor":
+        return {"pid": os.getpid(), "board_version": 1}, []
+    if kind == "wrong_descriptor":
+        return {"pid": os.getpid(), "board_version": 1}, [os.open("/dev/zero", os.O_RDONLY)]
+    if kind == "many_descriptors":
+        return {"pid": os.getpid(), "board_version": 1}, [board.fd] * 100
+    return {"pid": os.getpid(), "board_version": 1}, [board.fd]
+
+
+def serve(listener, board, kind):
+    while True:
+        client, _ = listener.accept()
+        with client, client.makefile("rb") as lines:
+            request = lines.readline()
+            if not request:
+                continue
+            members, fds = answer(json.loads(request), board, kind)
+            line = json.dumps({"version": 1, **members}).encode() + b"\n"
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+            try:
+                client.sendmsg([line], rights)
+            except OSError:
+                pass
+
+
+directory, kind = sys.argv[1:3]
+NAMES = (b"n\x1b[31m\xff", b"morpheus") if kind == "odd_name" else (b"neo", b"morpheus")
+board = Board()
+show(board)
+spoil(board, kind)
+if kind != "unsealed":
+    board.seal()
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(f"{directory}/{os.getpid()}.sock")
+listener.listen()
+print(os.getpid(), flush=True)
+threading.Thread(target=serve, args=(listener, board, kind), daemon=True).start()
+if kind in ("good", "odd_name", "many_descriptors"):
+    run(board, float(sys.argv[3]) if len(sys.argv) > 3 else 600)
+elif kind == "bad_stays":
+    while True:
+        spoil(board, kind)
+        time.sleep(0.01)
+time.sleep(600)
