@@ -112,7 +112,7 @@ static void publish_guest(struct matrix_core *core, struct guest *guest, uint64_
     introduce(core->board, guest);
     if (guest->board_slot == NO_SLOT)
         return;
-    contract_describe(core, guest, &contract);
+    core_describe_guest(core, guest, &contract);
     struct matrix_board_guest entry = {
         .id = guest->board_id,
         .published_ns = now_ns,

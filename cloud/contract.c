@@ -41,8 +41,8 @@ static const char *state_name(const struct matrix_core *core, const struct guest
     return "waiting";
 }
 
-void contract_describe(const struct matrix_core *core, const struct guest *guest,
-                       struct matrix_core_guest *result)
+void core_describe_guest(const struct matrix_core *core, const struct guest *guest,
+                         struct matrix_core_guest *result)
 {
     struct policy_share share;
     policy_share(core->policy, &guest->entity, &share);
@@ -72,7 +72,7 @@ bool matrix_core_guest(const struct matrix_core *core, size_t index,
 {
     if (index >= core->guest_count)
         return false;
-    contract_describe(core, core->guests[index], result);
+    core_describe_guest(core, core->guests[index], result);
     return true;
 }
 

@@ -357,7 +357,7 @@ struct matrix_error *matrix_core_run(struct matrix_core *core, struct matrix_cor
     if (core->begin_ns)
         return error_usage("make another core", "a core runs once");
     RETURN_IF_ERROR(pin(core));
-    struct matrix_error *error = preempt_begin(&core->preempt);
+    struct matrix_error *error = preempt_begin(&core->preempt, !core->options.leaves_signals);
     if (!error)
         error = begin(core);
     if (!error)

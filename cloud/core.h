@@ -53,6 +53,8 @@ struct guest {
     uint64_t slices, preemptions, io_switches;
     uint64_t board_id; /* 0: the board has not seen it */
     uint32_t board_slot;
+    uint64_t ready_since_ns,
+        ready_ns; /* wall time: since when it can run; how long it could before */
 };
 
 /* A descriptor of matrix_core_watch. */
@@ -102,10 +104,6 @@ struct matrix_core {
 /* The earliest time at which the loop has something to do by itself; 0: never. */
 uint64_t core_next_event(const struct matrix_core *core);
 
-/* contract.c: what matrix_core_guest says of a guest. */
-void contract_describe(const struct matrix_core *core, const struct guest *guest,
-                       struct matrix_core_guest *result);
-
 /* idle.c: waits until a guest may be able to run, an event is due, or a signal has come. */
 void core_idle(struct matrix_core *core);
 
@@ -142,6 +140,16 @@ void guest_resume(struct matrix_core *core, struct guest *guest);
 
 /* task.c: the loop forgets the guest's virtual CPUs, which are left as they are. */
 void guest_disown_tasks(struct matrix_core *core, struct guest *guest);
+
+/* task.c: for how long, of the wall time, it could run. */
+uint64_t guest_ready_ns(const struct guest *guest);
+
+/* guests.c: the guest on this core; NULL: it is not here. */
+struct guest *core_find_guest(const struct matrix_core *core, const struct matrix_vm *vm);
+
+/* contract.c: what became of its contract. */
+void core_describe_guest(const struct matrix_core *core, const struct guest *guest,
+                         struct matrix_core_guest *result);
 
 /* guests.c: calls options.ended for those that have ended since. */
 void core_tell_ends(struct matrix_core *core);

@@ -21,8 +21,7 @@ static struct policy_entity *group_entity(struct matrix_core_group *group)
     return (struct policy_entity *)(void *)group;
 }
 
-/* NULL: it is not here. */
-static struct guest *find(const struct matrix_core *core, const struct matrix_vm *vm)
+struct guest *core_find_guest(const struct matrix_core *core, const struct matrix_vm *vm)
 {
     for (size_t i = 0; i < core->guest_count; i++)
         if (core->guests[i]->vm == vm)
@@ -121,7 +120,7 @@ struct matrix_error *matrix_core_set_contract(struct matrix_core *core, struct m
                                               const struct matrix_contract *contract)
 {
     const struct policy_contract changed = for_policy(contract);
-    struct guest *guest = find(core, vm);
+    struct guest *guest = core_find_guest(core, vm);
     if (!guest)
         return not_here(vm);
     RETURN_IF_ERROR(policy_set(core->policy, &guest->entity, &changed));
@@ -154,7 +153,7 @@ struct matrix_error *matrix_core_remove_group(struct matrix_core *core,
 static struct matrix_error *find_alive(const struct matrix_core *core, const struct matrix_vm *vm,
                                        struct guest **guest)
 {
-    *guest = find(core, vm);
+    *guest = core_find_guest(core, vm);
     if (!*guest)
         return not_here(vm);
     if (vm->state != MATRIX_VM_ALIVE)
@@ -180,7 +179,7 @@ struct matrix_error *matrix_core_resume(struct matrix_core *core, struct matrix_
 
 struct matrix_error *matrix_core_stop_guest(struct matrix_core *core, struct matrix_vm *vm)
 {
-    struct guest *guest = find(core, vm);
+    struct guest *guest = core_find_guest(core, vm);
     if (!guest)
         return not_here(vm);
     if (vm->state != MATRIX_VM_ALIVE)
@@ -194,7 +193,7 @@ struct matrix_error *matrix_core_stop_guest(struct matrix_core *core, struct mat
 
 struct matrix_error *matrix_core_remove(struct matrix_core *core, struct matrix_vm *vm)
 {
-    struct guest *guest = find(core, vm);
+    struct guest *guest = core_find_guest(core, vm);
     if (!guest)
         return not_here(vm);
     take_off(core, guest);
@@ -215,7 +214,7 @@ static void put_in(struct guest *guest, struct matrix_vm *vm)
 struct matrix_error *matrix_core_replace(struct matrix_core *core, struct matrix_vm *ended,
                                          struct matrix_vm *vm)
 {
-    struct guest *guest = find(core, ended);
+    struct guest *guest = core_find_guest(core, ended);
     if (!guest)
         return not_here(ended);
     if (ended->state == MATRIX_VM_ALIVE)

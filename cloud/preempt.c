@@ -21,18 +21,17 @@ static bool is_ignored(int signal)
     return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-struct matrix_error *preempt_begin(struct preempt *preempt)
+struct matrix_error *preempt_begin(struct preempt *preempt, bool takes_stops)
 {
     *preempt = (struct preempt){.signal_fd = -1};
     sigemptyset(&preempt->ours);
     sigaddset(&preempt->ours, TIMER_SIGNAL);
     sigaddset(&preempt->ours, PREEMPT_WATCH_SIGNAL);
     for (size_t i = 0; i < sizeof(stop_signals) / sizeof(stop_signals[0]); i++)
-        if (!is_ignored(stop_signals[i]))
+        if (takes_stops && !is_ignored(stop_signals[i]))
             sigaddset(&preempt->ours, stop_signals[i]);
     /* On Linux this is the mask of the calling thread alone. */
     if (sigprocmask(SIG_BLOCK, &preempt->ours, &preempt->before) < 0)
-
         return error_host(errno, "block the timer's signal");
     preempt->inside_run = preempt->before;
     for (int signal = 1; signal < NSIG; signal++)

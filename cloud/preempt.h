@@ -30,8 +30,9 @@ struct preempt {
     uint64_t stale_signals; /* of those: came when what they were set for was over */
 };
 
-/* Blocks the signals and makes the timer, for the calling thread. */
-struct matrix_error *preempt_begin(struct preempt *preempt);
+/* Blocks the signals and makes the timer, for the calling thread. takes_stops: SIGINT, SIGTERM and SIGHUP
+ * are for it; else they stay as they are. */
+struct matrix_error *preempt_begin(struct preempt *preempt, bool takes_stops);
 
 /* Undoes that. Signals that are still pending are consumed. */
 void preempt_end(struct preempt *preempt);

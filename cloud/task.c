@@ -13,6 +13,26 @@ static void drop(struct matrix_error *error)
     matrix_error_free(error);
 }
 
+/* The policy is told that the guest can run, or can't any more. */
+static void join(struct matrix_core *core, struct guest *guest)
+{
+    guest->ready_since_ns = clock_now_ns(CLOCK_MONOTONIC);
+    drop(policy_join(core->policy, &guest->entity));
+}
+
+static void leave(struct matrix_core *core, struct guest *guest)
+{
+    guest->ready_ns = guest_ready_ns(guest);
+    policy_leave(core->policy, &guest->entity);
+}
+
+uint64_t guest_ready_ns(const struct guest *guest)
+{
+    if (!guest->entity.joined)
+        return guest->ready_ns;
+    return guest->ready_ns + clock_now_ns(CLOCK_MONOTONIC) - guest->ready_since_ns;
+}
+
 void task_make_ready(struct matrix_core *core, struct task *task)
 {
     if (task->state == TASK_SLEEPING)
@@ -20,7 +40,7 @@ void task_make_ready(struct matrix_core *core, struct task *task)
     task->state = TASK_READY;
     core->tasks_ready++;
     if (task->guest->ready_count++ == 0 && !task->guest->paused)
-        drop(policy_join(core->policy, &task->guest->entity));
+        join(core, task->guest);
 }
 
 void task_make_unready(struct matrix_core *core, struct task *task, enum task_state state)
@@ -28,7 +48,7 @@ void task_make_unready(struct matrix_core *core, struct task *task, enum task_st
     task->state = state;
     core->tasks_ready--;
     if (--task->guest->ready_count == 0 && !task->guest->paused)
-        policy_leave(core->policy, &task->guest->entity);
+        leave(core, task->guest);
     if (state == TASK_SLEEPING)
         heap_insert_reserved(&core->sleepers, &task->sleeper);
 }
@@ -71,7 +91,7 @@ void guest_disown_tasks(struct matrix_core *core, struct guest *guest)
 void guest_pause(struct matrix_core *core, struct guest *guest)
 {
     if (!guest->paused && guest->ready_count)
-        policy_leave(core->policy, &guest->entity);
+        leave(core, guest);
     guest->paused = true;
     core_board_guest(core, guest);
 }
@@ -79,7 +99,7 @@ void guest_pause(struct matrix_core *core, struct guest *guest)
 void guest_resume(struct matrix_core *core, struct guest *guest)
 {
     if (guest->paused && guest->ready_count)
-        drop(policy_join(core->policy, &guest->entity));
+        join(core, guest);
     guest->paused = false;
     core_board_guest(core, guest);
 }

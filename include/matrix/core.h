@@ -40,6 +40,8 @@ struct matrix_core_options {
     uint64_t board_interval_ns; /* how often the board is brought up to date; 0: every 100 ms */
     unsigned board_stays; /* how many stays it remembers: a power of two, to 1048576; 0: 65536 */
     bool persistent;      /* the run goes on when no guest is left: others may be added */
+    /* SIGINT, SIGTERM and SIGHUP are for another thread: block them in this one. */
+    bool leaves_signals;
 };
 
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
