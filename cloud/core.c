@@ -214,6 +214,13 @@ static void settle(struct matrix_core *core, struct task *task, enum vcpu_outcom
     }
 }
 
+/* Setting the timer may consume what is pending (preempt_arm), and that may be more than the timer's signal:
+ * nothing would interrupt KVM_RUN, or a wait, for it any more. To be asked after it. */
+bool core_has_signal(const struct matrix_core *core)
+{
+    return core->preempt.stop_signal || core->preempt.watch_signal;
+}
+
 /*
  * KVM_RUN was interrupted: by the slice's end, an event, or a signal that asks for the end. False
  * if by nothing of that: a timer that was set anew had gone off already, or the signal was none of
@@ -230,11 +237,11 @@ static bool is_to_decide(struct matrix_core *core)
         core->left = LEFT_BY_SLICE_END;
         return true;
     }
-    if ((event && now >= event) || core->preempt.stop_signal || core->preempt.watch_signal)
+    if ((event && now >= event) || core_has_signal(core))
         return true;
     /* The timer that has gone off may have been for an event that was handled meanwhile. */
     preempt_arm(&core->preempt, earlier(core->slice_end_ns, event), now);
-    return false;
+    return core_has_signal(core);
 }
 
 /* Lets the current task run until something is to be decided. */
@@ -267,6 +274,8 @@ static void run_guest(struct matrix_core *core, struct guest *guest, uint64_t no
     /* Also if it goes on: the timer may have gone off since, for an event. */
     preempt_arm(&core->preempt, earlier(core->slice_end_ns, core_next_event(core)), now);
     account(core, NULL);
+    if (core_has_signal(core))
+        return;
     guest->vm->came_on_cpu_ns = core->cpu_mark_ns;
     enum vcpu_outcome outcome = run_task(core, task);
     account(core, task);

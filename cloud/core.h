@@ -104,6 +104,9 @@ struct matrix_core {
 /* The earliest time at which the loop has something to do by itself; 0: never. */
 uint64_t core_next_event(const struct matrix_core *core);
 
+/* core.c: a signal was consumed that is not the timer's, and is to be looked after. */
+bool core_has_signal(const struct matrix_core *core);
+
 /* idle.c: waits until a guest may be able to run, an event is due, or a signal has come. */
 void core_idle(struct matrix_core *core);
 

@@ -106,7 +106,8 @@ void core_idle(struct matrix_core *core)
                                    .tv_nsec = (long)(wait_ns % 1000000000)};
     /* The timer is not needed here: an old setting must not wake us. */
     preempt_arm(&core->preempt, 0, start);
-    ppoll(fds, count, event ? &limit : NULL, NULL);
+    if (!core_has_signal(core))
+        ppoll(fds, count, event ? &limit : NULL, NULL);
 
     const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
     core->idle_wall_ns += now - start;
