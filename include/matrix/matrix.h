@@ -8,6 +8,7 @@
 #include <matrix/error.h>
 #include <matrix/kvm.h>
 #include <matrix/lens.h>
+#include <matrix/machine.h>
 #include <matrix/report.h>
 #include <matrix/vm.h>
 

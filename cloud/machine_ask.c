@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What a guest of a machine is asked, or is to do: by letter, to the core where it is. Called by strangers. */
+#include "base/error.h"
+#include "cloud/machine.h"
+#include <errno.h>
+
+static struct machine_guest *find(const struct matrix_machine *machine, const struct matrix_vm *vm)
+{
+    for (size_t i = 0; i < machine->guest_count; i++)
+        if (machine->guests[i]->vm == vm)
+            return machine->guests[i];
+    return NULL;
+}
+
+/* Finds a guest that is to be asked for something, and makes the letter for it. */
+static struct matrix_error *prepare(const struct matrix_machine *machine,
+                                    const struct matrix_vm *vm, struct machine_guest **guest,
+                                    struct letter **letter)
+{
+    *guest = find(machine, vm);
+    if (!*guest)
+        return error_usage(NULL, "guest %s is not on this machine", vm->name);
+    if ((*guest)->leaving)
+        return error_usage(NULL, "guest %s is being removed", vm->name);
+    *letter = letter_create(LETTER_CHANGE);
+    if (!*letter)
+        return error_host(ENOMEM, "ask guest %s's core", vm->name);
+    (*letter)->guest = *guest;
+    (*letter)->seat = (*guest)->seat;
+    return NULL;
+}
+
+static struct matrix_error *
+ask(struct matrix_machine *machine, const struct matrix_vm *vm,
+    struct matrix_error *(*act)(struct machine_core *here, struct letter *letter), bool needs_alive)
+{
+    struct machine_guest *guest;
+    struct letter *letter;
+    RETURN_IF_ERROR(prepare(machine, vm, &guest, &letter));
+    if (needs_alive && guest->ended) {
+        letter_free(letter);
+        return error_usage("start it anew", "guest %s has ended", vm->name);
+    }
+    letter->act = act;
+    unit_ask(machine, guest->unit, letter);
+    return NULL;
+}
+
+struct matrix_error *matrix_machine_pause(struct matrix_machine *machine, struct matrix_vm *vm)
+{
+    return ask(machine, vm, act_pause, true);
+}
+
+struct matrix_error *matrix_machine_resume(struct matrix_machine *machine, struct matrix_vm *vm)
+{
+    return ask(machine, vm, act_resume, true);
+}
+
+struct matrix_error *matrix_machine_stop_guest(struct matrix_machine *machine, struct matrix_vm *vm)
+{
+    return ask(machine, vm, act_stop, false);
+}
+
+struct matrix_error *matrix_machine_remove(struct matrix_machine *machine, struct matrix_vm *vm)
+{
+    struct machine_guest *guest;
+    struct letter *letter;
+    RETURN_IF_ERROR(prepare(machine, vm, &guest, &letter));
+    letter->act = act_remove_seat;
+    guest->leaving = true;
+    (guest->group ? unit_ask : unit_leave)(machine, guest->unit, letter);
+    return NULL;
+}
+
+/* --- contracts ------------------------------------------------------------------------------------- */
+
+static struct matrix_error *set_in_books(struct matrix_machine *machine,
+                                         struct machine_guest *guest,
+                                         const struct matrix_machine_contract *contract)
+{
+    const struct policy_contract changed = machine_contract(contract);
+    if (guest->ended)
+        return error_usage("start it anew", "guest %s has ended", guest->vm->name);
+    RETURN_IF_ERROR(machine_check_pin(guest->vm->name, contract));
+    if (guest->group)
+        return policy_set(guest->unit->contracts, &guest->entity, &changed);
+    RETURN_IF_ERROR(machine_check_alone(machine, guest->vm->name, contract));
+    return unit_set(machine, guest->unit, contract);
+}
+
+struct matrix_error *matrix_machine_set(struct matrix_machine *machine, struct matrix_vm *vm,
+                                        const struct matrix_machine_contract *contract)
+{
+    struct machine_guest *guest;
+    struct letter *letter;
+    struct matrix_machine_contract changed = *contract;
+    RETURN_IF_ERROR(prepare(machine, vm, &guest, &letter));
+    changed.group = guest->group;
+    struct matrix_error *error = set_in_books(machine, guest, &changed);
+    if (error) {
+        letter_free(letter);
+        return error;
+    }
+    letter->act = act_set_seat;
+    letter->contract = changed.contract;
+    letter->contract.group = NULL;
+    unit_ask(machine, guest->unit, letter);
+    return NULL;
+}
+
+/* --- what became of them ----------------------------------------------------------------------------- */
+
+bool matrix_machine_guest(const struct matrix_machine *machine, size_t index,
+                          struct matrix_machine_guest *result)
+{
+    if (index >= machine->guest_count)
+        return false;
+    const struct machine_guest *guest = machine->guests[index];
+    const struct unit *unit = guest->unit;
+    *result = guest->now;
+    /* Nobody else has it: it is looked at itself. */
+    if (!machine->running || (unit->at == 0 && !unit->moving))
+        machine_core_describe(&machine->cores[unit->at], guest->seat, result);
+    result->guest.group = guest->group ? guest->group->lot->name : NULL;
+    result->core = unit->placed ? unit->item.core : unit->at;
+    result->pinned = unit->item.contract.pinned;
+    result->error = guest->error;
+    return true;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * How guests on other cores are, as far as the first thread knows: each core is asked at each tick. And
+ * the balance, from what was told. Called by the first core's loop.
+ */
+#include "cloud/machine.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include <stdlib.h>
+
+#define MOVES_MAX 64
+
+/* One tick serves both. */
+uint64_t machine_tick_ns(const struct matrix_machine_options *options)
+{
+    const uint64_t tick = options->tick_ns, balance = options->rebalance_ns;
+    return !tick || (balance && balance < tick) ? balance : tick;
+}
+
+static void ask_all(struct matrix_machine *machine)
+{
+    if (machine->reports_missing)
+        return; /* somebody is slow: they are not pressed */
+    for (unsigned k = 0; k < machine->options.cores; k++) {
+        struct letter *letter = letter_create(LETTER_REPORT);
+        if (!letter)
+            continue;
+        machine->reports_missing++;
+        machine_post(machine, k, letter);
+    }
+}
+
+/* Whether it is time, give or take half a tick; then *next is moved on. */
+static bool is_due(const struct matrix_machine *machine, uint64_t *next, uint64_t every)
+{
+    const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+    if (!every || now + machine_tick_ns(&machine->options) / 2 < *next)
+        return false;
+    *next = every > UINT64_MAX - now ? UINT64_MAX : now + every;
+    return true;
+}
+
+void machine_tick(struct matrix_core *core, void *context)
+{
+    const struct machine_core *first = context;
+    struct matrix_machine *machine = first->machine;
+    ask_all(machine);
+    if (is_due(machine, &machine->next_tick_ns, machine->options.tick_ns))
+        machine->options.tick(machine, machine->options.context);
+}
+
+/* --- balance ------------------------------------------------------------------------------------ */
+
+/* The part of the time when the guest could not run, as far as it is known. */
+static double idle_part(struct machine_guest *guest)
+{
+    if (guest->ended)
+        return 1;
+    if (guest->now_ns <= guest->seen_ns)
+        return guest->idle; /* nothing was told since */
+    const uint64_t passed = guest->now_ns - guest->seen_ns;
+    const uint64_t ready = guest->now.ready_ns - guest->seen_ready_ns;
+    guest->seen_ns = guest->now_ns;
+    guest->seen_ready_ns = guest->now.ready_ns;
+    guest->idle = ready >= passed ? 0 : 1 - (double)ready / (double)passed;
+    return guest->idle;
+}
+
+/* A group can run when any of its guests can, who are taken to sleep independently of each other. */
+static void observe(struct matrix_machine *machine)
+{
+    for (struct unit *unit = machine->units; unit; unit = unit->next)
+        unit->idle = 1;
+    for (size_t i = 0; i < machine->guest_count; i++)
+        machine->guests[i]->unit->idle *= idle_part(machine->guests[i]);
+    for (struct unit *unit = machine->units; unit; unit = unit->next)
+        if (unit->placed && !unit->moving)
+            placement_observe(machine->placement, &unit->item,
+                              (uint32_t)((1 - unit->idle) * MATRIX_WHOLE_CORE));
+}
+
+static void balance(struct matrix_machine *machine)
+{
+    struct placement_move moves[MOVES_MAX];
+    const unsigned wanted = machine->options.moves ? machine->options.moves : 1;
+    observe(machine);
+    const size_t count =
+        placement_balance(machine->placement, moves, wanted < MOVES_MAX ? wanted : MOVES_MAX);
+    for (size_t i = 0; i < count; i++)
+        unit_move(machine, HEAP_ENTRY(moves[i].item, struct unit, item));
+}
+
+void machine_take_report(struct matrix_machine *machine, struct letter *letter)
+{
+    machine->cores[letter->from].loop = letter->loop;
+    for (size_t i = 0; i < letter->line_count; i++) {
+        struct machine_guest *guest = letter->lines[i].guest;
+        guest->now = letter->lines[i].now;
+        guest->now_ns = letter->report_ns;
+    }
+    if (--machine->reports_missing == 0 &&
+        is_due(machine, &machine->next_balance_ns, machine->options.rebalance_ns))
+        balance(machine);
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Machines of several cores with guests that are not real ones (machine_fake.h): that nobody and no time is lost
+ * when guests are moved, changed and removed while all cores run; and how runs end. Without KVM, so that it
+ * runs under ThreadSanitizer (docs/testing.md). With real guests: tests/kvm/test_machine.c.
+ */
+#include "base/clock.h"
+#include "cloud/machine.h"
+#include "vmm/vcpu.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* After those that it needs. */
+#include <cmocka.h>
+
+#include "policy_random.h"
+/* After those that it needs. */
+#include "machine_fake.h"
+/* After that. */
+#include "machine_scene.h"
+
+/* --- moves ------------------------------------------------------------------------------------- */
+
+/* Three on one core and none on the other: one is moved, and then nobody any more. */
+static void loosen(struct scene *scene)
+{
+    if (scene->step == 5)
+        for (size_t i = 0; i < 4; i++) {
+            const struct matrix_machine_contract contract = weight(1);
+            success(matrix_machine_set(scene->machine, &scene->fakes[i].vm, &contract));
+        }
+}
+
+static void cores_are_balanced(void **state)
+{
+    struct scene scene = {.script = loosen};
+    scene_create(&scene, (struct matrix_machine_options){.duration_ns = 1200 * MILLISECOND,
+                                                         .tick_ns = 20 * MILLISECOND,
+                                                         .rebalance_ns = 20 * MILLISECOND});
+    struct matrix_machine_contract here = weight(1);
+    here.pinned = true;
+    here.core = 1;
+    for (int i = 0; i < 4; i++)
+        add(&scene, "spin", here);
+    assert_true(matrix_machine_shortfall(scene.machine) > 0.99);
+    assert_int_equal(run(&scene).end, MATRIX_CORE_DURATION);
+    uint64_t moves = 0;
+    for (size_t i = 0; i < 4; i++)
+        moves += guest_of(&scene, &scene.fakes[i]).moves;
+    assert_int_equal(moves, 2);
+    assert_true(matrix_machine_shortfall(scene.machine) < 0.1);
+    check_time(&scene);
+    scene_destroy(&scene);
+}
+
+/* Half of the guests sleep nearly all of the time. They were placed as if they did not. */
+static void sleepers_count_less(void **state)
+{
+    struct scene scene = {0};
+    scene_create(&scene, (struct matrix_machine_options){.duration_ns = 1200 * MILLISECOND,
+                                                         .tick_ns = 20 * MILLISECOND,
+                                                         .rebalance_ns = 20 * MILLISECOND});
+    for (int i = 0; i < 6; i++) /* in turn on one and the other core */
+        add(&scene, i % 2 ? "nap" : "spin", weight(10));
+    assert_int_equal(run(&scene).end, MATRIX_CORE_DURATION);
+    unsigned spinners = 0;
+    for (size_t i = 0; i < 6; i += 2)
+        spinners += guest_of(&scene, &scene.fakes[i]).core;
+    assert_in_range(spinners, 1, 2); /* not three on the same */
+    check_time(&scene);
+    scene_destroy(&scene);
+}
+
+/* --- everything at once ----------------------------------------------------------------------------- */
+
+static void ignore(struct matrix_error *error)
+{
+    matrix_error_free(error);
+}
+
+static void random_change(struct scene *scene, struct fake *fake)
+{
+    struct matrix_machine *machine = scene->machine;
+    uint64_t *seed = &scene->seed;
+    struct matrix_machine_contract contract = weight((unsigned)(1 + random_below(seed, 100)));
+    switch (random_below(seed, 12)) {
+    case 0:
+        ignore(matrix_machine_pause(machine, &fake->vm));
+        break;
+    case 1:
+    case 2:
+        ignore(matrix_machine_resume(machine, &fake->vm));
+        break;
+    case 3:
+        if (random_below(seed, 3) == 0)
+            ignore(matrix_machine_stop_guest(machine, &fake->vm));
+        break;
+    case 4:
+        if (random_below(seed, 3) == 0)
+            ignore(matrix_machine_remove(machine, &fake->vm));
+        break;
+    default:
+        contract.pinned = !fake->in_group;
+        contract.core = (unsigned)random_below(seed, scene->machine->options.cores);
+        contract.contract.floor_ppm = fake->in_group ? 0 : (uint32_t)random_below(seed, 30000);
+        ignore(matrix_machine_set(machine, &fake->vm, &contract));
+    }
+}
+
+/* Guests, and a group with another in it, are thrown from core to core. */
+static void storm(struct scene *scene)
+{
+    static const char *const names[] = {"spin", "nap", "talk", "count"};
+    struct matrix_machine_contract contract = weight(10);
+    for (int i = 0; i < 4; i++)
+        random_change(scene, &scene->fakes[random_below(&scene->seed, scene->count)]);
+    contract.pinned = true;
+    contract.core = (unsigned)random_below(&scene->seed, scene->machine->options.cores);
+    contract.contract.floor_ppm = (uint32_t)random_below(&scene->seed, 100000);
+    ignore(matrix_machine_set_group(scene->machine, scene->group, &contract));
+    if (scene->count < FAKES_MAX && random_below(&scene->seed, 3) == 0) {
+        contract = weight(1);
+        contract.group = random_below(&scene->seed, 3) ? NULL : scene->inner;
+        add(scene, names[random_below(&scene->seed, 4)], contract);
+    }
+    for (size_t i = 0; i < scene->count; i++) { /* what is told is never older than what was */
+        struct matrix_machine_guest guest;
+        if (matrix_machine_guest(scene->machine, i, &guest))
+            assert_non_null(guest.guest.state);
+    }
+}
+
+static void nobody_is_lost(void **state)
+{
+    struct scene scene = {.script = storm};
+    scene_create(&scene, (struct matrix_machine_options){.cores = 4,
+                                                         .persistent = true,
+                                                         .duration_ns = 2500 * MILLISECOND,
+                                                         .tick_ns = 5 * MILLISECOND,
+                                                         .rebalance_ns = 10 * MILLISECOND,
+                                                         .moves = 4});
+    const int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    success(matrix_output_create(fd, &scene.output));
+    struct matrix_machine_contract contract = weight(10);
+    success(matrix_machine_add_group(scene.machine, "outer", &contract, &scene.group));
+    contract.group = scene.group;
+    success(matrix_machine_add_group(scene.machine, "inner", &contract, &scene.inner));
+    for (int i = 0; i < 12; i++) {
+        contract = weight(1 + (unsigned)i);
+        contract.group = i % 4 == 0 ? scene.inner : NULL;
+        add(&scene, i % 3 ? "talk" : "spin", contract);
+    }
+    assert_int_equal(run(&scene).end, MATRIX_CORE_DURATION);
+
+    uint64_t moves = 0;
+    size_t still = 0;
+    for (size_t i = 0; i < scene.count; i++) {
+        if (scene.fakes[i].removed)
+            continue;
+        const struct matrix_machine_guest guest = guest_of(&scene, &scene.fakes[i]);
+        assert_null(guest.error);
+        assert_int_not_equal(guest.info.state, MATRIX_VM_ALIVE);
+        moves += guest.moves;
+        still++;
+    }
+    print_message("# %zu guests, %zu ended, %zu removed; those that stayed were moved %llu times\n",
+                  scene.count, scene.ended, scene.removed, (unsigned long long)moves);
+    assert_int_equal(still + scene.removed, scene.count);
+    assert_true(moves > 50);
+    check_time(&scene);
+    scene_destroy(&scene);
+    close(fd);
+}
+
+/* --- ends -------------------------------------------------------------------------------------------- */
+
+static void all_end(void **state)
+{
+    struct scene scene = {0};
+    scene_create(&scene, (struct matrix_machine_options){.cores = 3});
+    for (int i = 0; i < 9; i++)
+        add(&scene, "count", weight(1));
+    assert_int_equal(run(&scene).end, MATRIX_CORE_ALL_ENDED);
+    assert_int_equal(scene.ended, 9);
+    for (size_t i = 0; i < 9; i++) {
+        assert_string_equal(guest_of(&scene, &scene.fakes[i]).guest.state, "exited");
+        success(matrix_machine_remove(scene.machine, &scene.fakes[i].vm));
+    }
+    assert_int_equal(scene.removed, 9);
+    struct matrix_machine_guest guest;
+    assert_false(matrix_machine_guest(scene.machine, 0, &guest));
+    scene_destroy(&scene);
+}
+
+static void interrupt(struct scene *scene)
+{
+    if (scene->step == 3)
+        kill(getpid(), SIGINT);
+}
+
+/* Wherever the kernel would like to deliver it: only the first core takes it. */
+static void signals_are_for_the_first_core(void **state)
+{
+    struct scene scene = {.script = interrupt};
+    scene_create(&scene, (struct matrix_machine_options){.cores = 3, .tick_ns = 20 * MILLISECOND});
+    for (int i = 0; i < 5; i++)
+        add(&scene, "spin", weight(1));
+    const struct matrix_core_result result = run(&scene);
+    assert_int_equal(result.end, MATRIX_CORE_SIGNAL);
+    assert_int_equal(result.signal, SIGINT);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(guest_of(&scene, &scene.fakes[i]).guest.state, "stopped");
+    check_time(&scene);
+    scene_destroy(&scene);
+}
+
+static void heard(struct matrix_core *core, int fd, void *context)
+{
+    matrix_machine_stop(((struct scene *)context)->machine);
+}
+
+/* A descriptor's signal that is consumed together with the timer's, while nothing else is due. */
+static void no_signal_is_lost(void **state)
+{
+    for (int times = 0; times < 20; times++) {
+        struct scene scene = {0};
+        int bell[2];
+        assert_int_equal(pipe2(bell, O_CLOEXEC | O_NONBLOCK), 0);
+        scene_create(&scene,
+                     (struct matrix_machine_options){.cores = 1, .duration_ns = 3 * SECOND});
+        success(matrix_core_watch(matrix_machine_first_core(scene.machine), bell[0], POLLIN, heard,
+                                  &scene));
+        add(&scene, "spin", weight(1));
+        add(&scene, "bell", weight(1))->bell_fd = bell[1];
+        assert_int_equal(run(&scene).end, MATRIX_CORE_STOPPED);
+        scene_destroy(&scene);
+        close(bell[0]);
+        close(bell[1]);
+    }
+}
+
+static void short_runs(void **state)
+{
+    for (int i = 0; i < 30; i++) {
+        struct scene scene = {0};
+        scene_create(&scene,
+                     (struct matrix_machine_options){
+                         .cores = 4, .persistent = true, .duration_ns = (unsigned)i * 300000 + 1});
+        for (int guest = 0; guest < i % 6; guest++)
+            add(&scene, "spin", weight(1));
+        assert_int_equal(run(&scene).end, MATRIX_CORE_DURATION);
+        scene_destroy(&scene);
+    }
+}
+
+static void a_core_that_cannot_run_ends_the_machine(void **state)
+{
+    struct scene scene = {0};
+    struct matrix_core_result result;
+    const int cpus[] = {-1, 1023};
+    scene_create(&scene, (struct matrix_machine_options){.cores = 2, .cpus = cpus});
+    add(&scene, "spin", weight(1));
+    add(&scene, "spin", weight(1));
+    refused(matrix_machine_run(scene.machine, &result), "core 1: run on host CPU 1023");
+    for (size_t i = 0; i < 2; i++)
+        assert_string_equal(guest_of(&scene, &scene.fakes[i]).guest.state, "stopped");
+    refused(matrix_machine_run(scene.machine, &result), "runs once");
+    scene_destroy(&scene);
+}
+
+static void what_is_refused(void **state)
+{
+    struct scene scene = {0};
+    scene_create(&scene, (struct matrix_machine_options){.cores = 2});
+    struct matrix_machine_contract contract = weight(1);
+    contract.contract.floor_ppm = 600000;
+    struct fake *first = add(&scene, "spin", contract);
+    add(&scene, "spin", contract);
+    struct fake other;
+    fake_create(&other, "trinity", NULL);
+    refused(
+        matrix_machine_add(scene.machine, &other.vm, &contract),
+        "no core has room for the floor of trinity, 60 %; floors are core 0: 60 %, core 1: 60 %");
+    contract = weight(1);
+    contract.contract.floor_ppm = 10000;
+    contract.contract.latency_ns = 1000;
+    refused(matrix_machine_add(scene.machine, &other.vm, &contract), "cannot be kept");
+    refused(matrix_machine_set(scene.machine, &first->vm, &contract), "cannot be kept");
+    refused(matrix_machine_pause(scene.machine, &other.vm), "is not on this machine");
+    struct matrix_machine_group *group;
+    contract = weight(1);
+    success(matrix_machine_add_group(scene.machine, "tenant", &contract, &group));
+    contract.group = group;
+    contract.pinned = true;
+    refused(matrix_machine_add(scene.machine, &other.vm, &contract),
+            "is pinned to core 0 by itself");
+    contract.pinned = false;
+    success(matrix_machine_add(scene.machine, &other.vm, &contract));
+    refused(matrix_machine_remove_group(scene.machine, group), "has 1 members");
+    success(matrix_machine_remove(scene.machine, &other.vm));
+    success(matrix_machine_remove_group(scene.machine, group));
+    fake_destroy(&other);
+    scene_destroy(&scene);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cores_are_balanced),
+        cmocka_unit_test(sleepers_count_less),
+        cmocka_unit_test(nobody_is_lost),
+        cmocka_unit_test(all_end),
+        cmocka_unit_test(signals_are_for_the_first_core),
+        cmocka_unit_test(no_signal_is_lost),
+        cmocka_unit_test(short_runs),
+        cmocka_unit_test(a_core_that_cannot_run_ends_the_machine),
+        cmocka_unit_test(what_is_refused),
+    };
+    return cmocka_run_group_tests_name("machine", tests, NULL, NULL);
+}
