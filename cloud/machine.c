@@ -215,8 +215,11 @@ struct matrix_error *matrix_machine_run(struct matrix_machine *machine,
     for (size_t i = 0; i < machine->guest_count; i++)
         machine->guests[i]->seen_ns = machine->guests[i]->now_ns = clock_now_ns(CLOCK_MONOTONIC);
     struct matrix_error *error = run_cores(machine, result);
-    if (machine->all_ended && result->end == MATRIX_CORE_STOPPED)
+    if (!error && machine->all_ended && result->end == MATRIX_CORE_STOPPED) {
         result->end = MATRIX_CORE_ALL_ENDED;
+        while (!machine_flush(machine))
+            poll(NULL, 0, 2);
+    }
     if (!error) {
         error = machine->error;
         machine->error = NULL;

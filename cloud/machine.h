@@ -100,6 +100,9 @@ struct letter {
     struct matrix_machine_group *group;
     struct matrix_contract contract;
     struct matrix_error *(*act)(struct machine_core *here, struct letter *letter);
+    void (*function)(struct matrix_vm *vm, void *context); /* of matrix_machine_call */
+    void (*done)(struct matrix_machine *machine, void *context);
+    void *context;
     struct matrix_error *error;
     struct matrix_machine_guest last; /* of a guest that has ended */
     struct report_line *lines;
@@ -143,6 +146,7 @@ struct matrix_error *act_set_seat(struct machine_core *here, struct letter *lett
 struct matrix_error *act_pause(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_resume(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_stop(struct machine_core *here, struct letter *letter);
+struct matrix_error *act_call(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_add_lot(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_set_lot(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_remove_lot(struct machine_core *here, struct letter *letter);
@@ -254,6 +258,9 @@ void machine_look_for_end(struct matrix_machine *machine);
 /* machine_balance.c: the tick of the first core; a report has come. */
 void machine_tick(struct matrix_core *core, void *context);
 void machine_take_report(struct matrix_machine *machine, struct letter *letter);
+/* machine_balance.c: what guests that are on no core any more have printed goes out; true: all of it has that must
+ * not be lost. */
+bool machine_flush(struct matrix_machine *machine);
 uint64_t machine_tick_ns(const struct matrix_machine_options *options);
 
 #endif

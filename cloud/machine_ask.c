@@ -61,6 +61,22 @@ struct matrix_error *matrix_machine_stop_guest(struct matrix_machine *machine, s
     return ask(machine, vm, act_stop, false);
 }
 
+struct matrix_error *
+matrix_machine_call(struct matrix_machine *machine, struct matrix_vm *vm,
+                    void (*function)(struct matrix_vm *vm, void *context),
+                    void (*done)(struct matrix_machine *machine, void *context), void *context)
+{
+    struct machine_guest *guest;
+    struct letter *letter;
+    RETURN_IF_ERROR(prepare(machine, vm, &guest, &letter));
+    letter->act = act_call;
+    letter->function = function;
+    letter->done = done;
+    letter->context = context;
+    unit_ask(machine, guest->unit, letter);
+    return NULL;
+}
+
 struct matrix_error *matrix_machine_remove(struct matrix_machine *machine, struct matrix_vm *vm)
 {
     struct machine_guest *guest;

@@ -7,15 +7,33 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "vmm/output.h"
 #include <stdlib.h>
 
 #define MOVES_MAX 64
 
-/* One tick serves both. */
+/* If nobody wants a tick: how often others are asked how they are, and outputs are flushed. */
+#define HOUSEKEEPING_NS 1000000000ULL
+
+/* One tick serves all. */
 uint64_t machine_tick_ns(const struct matrix_machine_options *options)
 {
-    const uint64_t tick = options->tick_ns, balance = options->rebalance_ns;
-    return !tick || (balance && balance < tick) ? balance : tick;
+    uint64_t least = HOUSEKEEPING_NS;
+    least = options->tick_ns && options->tick_ns < least ? options->tick_ns : least;
+    return options->rebalance_ns && options->rebalance_ns < least ? options->rebalance_ns : least;
+}
+
+bool machine_flush(struct matrix_machine *machine)
+{
+    bool done = true;
+    for (size_t i = 0; i < machine->guest_count; i++) {
+        const struct machine_guest *guest = machine->guests[i];
+        const struct console *console = &guest->vm->console;
+        if (!guest->ended || !console->output || !output_waiting(console->output))
+            continue;
+        done &= matrix_output_flush(console->output) || console->lossy;
+    }
+    return done;
 }
 
 static void ask_all(struct matrix_machine *machine)
@@ -46,6 +64,7 @@ void machine_tick(struct matrix_core *core, void *context)
     const struct machine_core *first = context;
     struct matrix_machine *machine = first->machine;
     ask_all(machine);
+    machine_flush(machine);
     if (is_due(machine, &machine->next_tick_ns, machine->options.tick_ns))
         machine->options.tick(machine, machine->options.context);
 }

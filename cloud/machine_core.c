@@ -253,6 +253,12 @@ struct matrix_error *act_stop(struct machine_core *here, struct letter *letter)
     return letter->seat->on_core ? matrix_core_stop_guest(here->core, letter->seat->vm) : NULL;
 }
 
+struct matrix_error *act_call(struct machine_core *here, struct letter *letter)
+{
+    letter->function(letter->seat->vm, letter->context);
+    return NULL;
+}
+
 struct matrix_error *act_add_lot(struct machine_core *here, struct letter *letter)
 {
     struct lot **last = &letter->party->lots;

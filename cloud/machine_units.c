@@ -203,6 +203,8 @@ static void receive_changed(struct matrix_machine *machine, struct letter *lette
 {
     if (letter->act == act_remove_lot)
         machine_group_forget(machine, letter->group);
+    if (letter->act == act_call && letter->done)
+        letter->done(machine, letter->context);
     if (letter->act != act_remove_seat)
         return;
     struct matrix_vm *vm = letter->guest->vm;

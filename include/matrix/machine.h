@@ -87,13 +87,24 @@ MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_machine_stop_guest(struct matrix_machine *machine, struct matrix_vm *vm);
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_machine_remove(struct matrix_machine *machine, struct matrix_vm *vm);
+/*
+ * Has function called in the thread of the core where the guest is, between two slices: there alone may a guest
+ * be looked into (matrix_vm_translate and the like) while others run. It must not block. Then done (NULL: none)
+ * is called as tick is. Both are called exactly once if this succeeds, at the end of the run at the latest.
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_machine_call(struct matrix_machine *machine, struct matrix_vm *vm,
+                    void (*function)(struct matrix_vm *vm, void *context),
+                    void (*done)(struct matrix_machine *machine, void *context), void *context);
+
 /* MATRIX_ERROR_USAGE: it has members, or groups. */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_machine_remove_group(struct matrix_machine *machine, struct matrix_machine_group *group);
 
 /*
  * Runs all cores until the last guest has ended (unless persistent), the duration is over, a signal asks for
- * the end, or matrix_machine_stop was called; guests that are alive then are stopped. SIGINT, SIGTERM and
+ * the end, or matrix_machine_stop was called; guests that are alive then are stopped. When all have ended by
+ * themselves, what was printed without loss is waited for. SIGINT, SIGTERM and
  * SIGHUP come to the first core, whatever thread could have had them. A machine runs once.
  */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *

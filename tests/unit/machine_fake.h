@@ -7,6 +7,8 @@
 #ifndef TESTS_UNIT_MACHINE_FAKE_H
 #define TESTS_UNIT_MACHINE_FAKE_H
 
+#define LAST_WORDS 2000 /* lines that "lines" prints, at once, and then ends */
+
 struct fake {
     struct matrix_vm vm;
     struct vcpu vcpu;
@@ -69,6 +71,11 @@ enum vcpu_outcome __wrap_vcpu_run(struct vcpu *vcpu)
     } else if (strcmp(name, "talk") == 0) {
         console_write(&fake->vm.console, "hello\n", 6);
         outcome = spin(&fake->work, 20000) ? VCPU_INTERRUPTED : VCPU_HANDLED;
+    } else if (strcmp(name, "lines") == 0) {
+        for (int i = 0; i < LAST_WORDS; i++)
+            console_write(&fake->vm.console, "so be it\n", 9);
+        vm_end(&fake->vm, MATRIX_VM_EXITED, 0);
+        outcome = VCPU_VM_ENDED;
     } else if (strcmp(name, "bell") == 0) {
         ring_late(fake);
         vm_end(&fake->vm, MATRIX_VM_EXITED, 0);

@@ -9,7 +9,8 @@
 struct scene {
     struct matrix_machine *machine;
     struct fake fakes[FAKES_MAX];
-    size_t count, ended, removed;
+    size_t count, ended, removed, calls, answers;
+    atomic_size_t called;
     struct matrix_machine_group *group, *inner;
     struct matrix_output *output;
     uint64_t seed;

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* After those that it needs. */
@@ -88,6 +89,31 @@ static void ignore(struct matrix_error *error)
     matrix_error_free(error);
 }
 
+/* In the guest's thread, while it does not run. */
+static void look_into(struct matrix_vm *vm, void *context)
+{
+    struct scene *scene = context;
+    struct fake *fake = (struct fake *)(void *)vm;
+    if (atomic_fetch_add(&fake->inside, 1) != 0)
+        abort();
+    fake->vm.exits[1]++;
+    atomic_fetch_add(&scene->called, 1);
+    atomic_fetch_sub(&fake->inside, 1);
+}
+
+static void note_answer(struct matrix_machine *machine, void *context)
+{
+    ((struct scene *)context)->answers++;
+}
+
+static void call(struct scene *scene, struct fake *fake)
+{
+    struct matrix_error *error =
+        matrix_machine_call(scene->machine, &fake->vm, look_into, note_answer, scene);
+    scene->calls += error == NULL;
+    matrix_error_free(error);
+}
+
 static void random_change(struct scene *scene, struct fake *fake)
 {
     struct matrix_machine *machine = scene->machine;
@@ -122,8 +148,11 @@ static void storm(struct scene *scene)
 {
     static const char *const names[] = {"spin", "nap", "talk", "count"};
     struct matrix_machine_contract contract = weight(10);
-    for (int i = 0; i < 4; i++)
-        random_change(scene, &scene->fakes[random_below(&scene->seed, scene->count)]);
+    for (int i = 0; i < 4; i++) {
+        struct fake *fake = &scene->fakes[random_below(&scene->seed, scene->count)];
+        call(scene, fake);
+        random_change(scene, fake);
+    }
     contract.pinned = true;
     contract.core = (unsigned)random_below(&scene->seed, scene->machine->options.cores);
     contract.contract.floor_ppm = (uint32_t)random_below(&scene->seed, 100000);
@@ -176,6 +205,8 @@ static void nobody_is_lost(void **state)
     print_message("# %zu guests, %zu ended, %zu removed; those that stayed were moved %llu times\n",
                   scene.count, scene.ended, scene.removed, (unsigned long long)moves);
     assert_int_equal(still + scene.removed, scene.count);
+    assert_int_equal(scene.answers, scene.calls);
+    assert_int_equal(atomic_load(&scene.called), scene.calls);
     assert_true(moves > 50);
     check_time(&scene);
     scene_destroy(&scene);
@@ -200,6 +231,37 @@ static void all_end(void **state)
     struct matrix_machine_guest guest;
     assert_false(matrix_machine_guest(scene.machine, 0, &guest));
     scene_destroy(&scene);
+}
+
+/* What a guest printed without loss arrives, however slow its reader, though the guest is on no core any more. */
+static void nothing_printed_is_lost(void **state)
+{
+    struct scene scene = {0};
+    int ends[2];
+    char text[4096];
+    size_t lines = 0;
+    assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    assert_int_equal(fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096);
+    const pid_t reader = fork();
+    if (reader == 0) {
+        close(ends[1]);
+        usleep(1300000); /* longer than matrix_output_destroy waits */
+        for (ssize_t got; (got = read(ends[0], text, sizeof(text))) != 0; usleep(1000))
+            for (ssize_t i = 0; i < got; i++)
+                lines += text[i] == '\n';
+        _exit(lines == 2 * LAST_WORDS ? 0 : 1);
+    }
+    scene_create(&scene, (struct matrix_machine_options){0});
+    success(matrix_output_create(ends[1], &scene.output));
+    for (int i = 0; i < 2; i++)
+        add(&scene, "lines", weight(1))->vm.console.lossy = false;
+    assert_int_equal(run(&scene).end, MATRIX_CORE_ALL_ENDED);
+    scene_destroy(&scene);
+    close(ends[0]);
+    close(ends[1]);
+    int status;
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    assert_int_equal(status, 0);
 }
 
 static void interrupt(struct scene *scene)
@@ -320,6 +382,7 @@ int main(void)
         cmocka_unit_test(sleepers_count_less),
         cmocka_unit_test(nobody_is_lost),
         cmocka_unit_test(all_end),
+        cmocka_unit_test(nothing_printed_is_lost),
         cmocka_unit_test(signals_are_for_the_first_core),
         cmocka_unit_test(no_signal_is_lost),
         cmocka_unit_test(short_runs),
