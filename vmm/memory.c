@@ -124,6 +124,9 @@ struct matrix_error *memory_add_system(struct memory *memory, uint64_t gpa, uint
                            (unsigned long long)bytes);
     uint8_t *hva;
     RETURN_IF_ERROR(map(memory, bytes, &hva));
+    /* Few pages of it are ever written; where huge pages are the rule, the first of them would cost
+     * each guest 2 MiB. A kernel without huge pages refuses, and that is as good. */
+    (void)madvise(hva, bytes, MADV_NOHUGEPAGE);
     return add_slot(memory, gpa, bytes, hva);
 }
 

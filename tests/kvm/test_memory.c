@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #define MEBIBYTE (1ULL << 20)
 #define GIBIBYTE (1ULL << 30)
@@ -159,6 +160,20 @@ static void plain_memory_has_no_flags(void **state)
     assert_in_range(mapping.rss_kib, 0, 3 * 2048);
 }
 
+/* The monitor's own part of a guest: a few pages, whatever the host does with huge pages. */
+static void system_area_has_no_huge_pages(void **state)
+{
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0)
+        SKIP_BECAUSE("this kernel has no transparent huge pages\n");
+    struct test_guest guest =
+        test_guest_create((struct matrix_vm_options){.argv = ARGUMENTS("hello")});
+    const struct memory *memory = &guest.vm->memory;
+    struct mapping mapping = find_mapping(memory->slots[memory->slot_count - 1].hva);
+    test_guest_destroy(&guest);
+    assert_contains(mapping.flags, " nh");
+    assert_in_range(mapping.rss_kib, 4, 256);
+}
+
 static void mergeable_memory(void **state)
 {
     assert_contains(mapping_with(MATRIX_MEMORY_MERGEABLE).flags, " mg");
@@ -217,6 +232,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(talk_passes_across_the_hole),
         cmocka_unit_test(wrong_sizes_are_refused),
         cmocka_unit_test(plain_memory_has_no_flags),
+        cmocka_unit_test(system_area_has_no_huge_pages),
         cmocka_unit_test(mergeable_memory),
         cmocka_unit_test(huge_memory),
         cmocka_unit_test(locked_memory),
