@@ -229,7 +229,7 @@ bool core_has_signal(const struct matrix_core *core)
 static bool is_to_decide(struct matrix_core *core)
 {
     /* In this order: a timer that goes off after the first line interrupts the next KVM_RUN. */
-    preempt_drain(&core->preempt);
+    preempt_take(&core->preempt);
     const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
     const uint64_t event = core_next_event(core);
     core->left = LEFT_BY_EVENT;

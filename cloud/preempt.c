@@ -81,32 +81,45 @@ void preempt_arm(struct preempt *preempt, uint64_t deadline_ns, uint64_t now_ns)
     preempt->armed_ns = deadline_ns;
 }
 
-void preempt_drain(struct preempt *preempt)
+/* Consumes one signal and notes what it says; 0 if none is pending. */
+static int take_one(struct preempt *preempt)
 {
     const struct timespec at_once = {0};
-    for (;;) {
-        siginfo_t info;
-        int signal = sigtimedwait(&preempt->ours, &info, &at_once);
-        if (signal < 0 && errno == EINTR)
-            continue;
-        if (signal < 0)
-            return;
-        if (signal == PREEMPT_WATCH_SIGNAL) {
-            preempt->watch_signal = true;
-            continue;
-        }
-        if (signal != TIMER_SIGNAL) {
-            preempt->stop_signal = signal;
-            continue;
-        }
-        preempt->timer_signals++;
-        /* The time is asked for now: the timer may have gone off since the caller last looked, and
-         * taken for an old one its signal would be lost. */
-        if (preempt->armed_ns == 0 || clock_now_ns(CLOCK_MONOTONIC) < preempt->armed_ns)
-            preempt->stale_signals++;
-        else
-            preempt->armed_ns = 0; /* one-shot: it has to be set again */
+    siginfo_t info;
+    int signal;
+    while ((signal = sigtimedwait(&preempt->ours, &info, &at_once)) < 0)
+        if (errno != EINTR)
+            return 0;
+    if (signal == PREEMPT_WATCH_SIGNAL) {
+        preempt->watch_signal = true;
+        return signal;
     }
+    if (signal != TIMER_SIGNAL) {
+        preempt->stop_signal = signal;
+        return signal;
+    }
+    preempt->timer_signals++;
+    /* The time is asked for now: the timer may have gone off since the caller last looked, and
+     * taken for an old one its signal would be lost. */
+    if (preempt->armed_ns == 0 || clock_now_ns(CLOCK_MONOTONIC) < preempt->armed_ns)
+        preempt->stale_signals++;
+    else
+        preempt->armed_ns = 0; /* one-shot: it has to be set again */
+    return signal;
+}
+
+void preempt_take(struct preempt *preempt)
+{
+    int signal;
+    do
+        signal = take_one(preempt);
+    while (signal && signal != TIMER_SIGNAL);
+}
+
+void preempt_drain(struct preempt *preempt)
+{
+    while (take_one(preempt))
+        ;
 }
 
 int preempt_fd(struct preempt *preempt)

@@ -40,7 +40,13 @@ void preempt_end(struct preempt *preempt);
 /* Sets the timer to deadline_ns of CLOCK_MONOTONIC; 0: off. */
 void preempt_arm(struct preempt *preempt, uint64_t deadline_ns, uint64_t now_ns);
 
-/* Consumes what is pending. */
+/*
+ * Consumes what interrupted KVM_RUN: up to the timer's signal, which mostly is all there is, so that a
+ * slice's end costs one system call and not two. What else is pending interrupts the next KVM_RUN.
+ */
+void preempt_take(struct preempt *preempt);
+
+/* Consumes all that is pending. */
 void preempt_drain(struct preempt *preempt);
 
 /* A descriptor to poll while no guest can run; negative if there is none. */
