@@ -81,6 +81,7 @@ struct matrix_core {
     struct task *last;         /* who was before */
     uint64_t slice_end_ns;     /* CLOCK_MONOTONIC; 0: the current task has the core to itself */
     uint64_t cpu_mark_ns;      /* the thread's CPU time up to which all is accounted for */
+    uint64_t wall_mark_ns;     /* CLOCK_MONOTONIC when the thread's CPU clock was last read */
     enum core_left left;       /* why the last task left the guest */
     enum vcpu_outcome outcome; /* and with what */
 

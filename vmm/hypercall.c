@@ -63,6 +63,13 @@ static int64_t call_sleep(struct call *call)
     return 0;
 }
 
+/* What a guest will be charged for so far. The core may be ahead by some microseconds. */
+static uint64_t since_it_came_on(const struct matrix_vm *vm)
+{
+    const uint64_t now = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
+    return now > vm->came_on_cpu_ns ? now - vm->came_on_cpu_ns : 0;
+}
+
 static int64_t call_clock(struct call *call)
 {
     switch (call->a) {
@@ -71,9 +78,7 @@ static int64_t call_clock(struct call *call)
     case MATRIX_CLOCK_REALTIME:
         return (int64_t)clock_now_ns(CLOCK_REALTIME);
     case MATRIX_CLOCK_CPU:
-        /* What it was charged, and what it will be charged for since it came on. */
-        return (int64_t)(call->vm->cpu_ns + clock_now_ns(CLOCK_THREAD_CPUTIME_ID) -
-                         call->vm->came_on_cpu_ns);
+        return (int64_t)(call->vm->cpu_ns + since_it_came_on(call->vm));
     default:
         return MATRIX_EINVAL;
     }
