@@ -11,8 +11,8 @@
 
 #define VERSUS_SAMPLE_NS    100000000ULL
 #define VERSUS_WINDOWS      3 /* 100 ms, 1 s and 5 s */
-#define VERSUS_WEIGHT_HEAVY 70
-#define VERSUS_WEIGHT_LIGHT 30
+#define VERSUS_WEIGHT_HEAVY 70u
+#define VERSUS_WEIGHT_LIGHT 30u
 
 /* Every other guest is heavy. */
 static inline bool versus_is_heavy(unsigned guest)

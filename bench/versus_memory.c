@@ -21,15 +21,17 @@ static struct matrix_error *read_kib(const char *path, const char *const *names,
     *bytes = 0;
     while (names[wanted])
         wanted++;
-    while (fgets(line, sizeof(line), file))
-        for (unsigned i = 0; i < wanted; i++) {
-            const size_t length = strlen(names[i] + 1);
-            if (strncmp(line, names[i] + 1, length) != 0 || line[length] != ':')
-                continue;
-            const double kib = strtod(line + length + 1, NULL);
-            *bytes += (names[i][0] == '-' ? -1024 : 1024) * kib;
-            found++;
-        }
+    while (fgets(line, sizeof(line), file)) {
+        char *colon = strchr(line, ':');
+        if (!colon)
+            continue;
+        *colon = '\0';
+        for (unsigned i = 0; i < wanted; i++)
+            if (strcmp(line, names[i] + 1) == 0) {
+                *bytes += (names[i][0] == '-' ? -1024 : 1024) * strtod(colon + 1, NULL);
+                found++;
+            }
+    }
     return found == wanted ? NULL : error_host(0, "find what memory is used in %s", path);
 }
 
