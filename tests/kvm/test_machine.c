@@ -173,7 +173,7 @@ static double wall_ns_lost(uint64_t tick_ns, uint64_t *moves_made)
     return lost;
 }
 
-/* No time decides here: kernels before 6.12 wait for an RCU grace period when another thread enters a virtual
+/* No time decides here: kernels before 6.13 wait for an RCU grace period when another thread enters a virtual
  * CPU (kvm_vcpu_ioctl), which takes as long as it likes. */
 static void moves_are_measured(void **state)
 {
