@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A running cloud is managed: guests start in order, start again, stop with others, and by command start,
-# stop, pause and change, and come. Usage: manage.sh BUILD-DIRECTORY
+# stop, pause and change, and come; it is stopped and killed itself. Usage: manage.sh BUILD-DIRECTORY
 . "$(dirname "$0")/tap.sh"
 need_kvm
 
@@ -156,6 +156,11 @@ printf 'guests:\n  - {name: x, image: spin, weight: 10}\n  - {name: y, image: sp
 manage add --json "$scratch/more.yaml"
 check "add: the guests of a file" json '[g["guest"] for g in result["guests"]] == ["x", "y"]'
 
+kill -STOP "$pid"
+sleep 3
+kill -CONT "$pid"
+becomes a 'result["life"] == "running"'
+
 cloud_ends HUP
 check "SIGHUP ends it" has_status 129
 check "the report has every guest" \
@@ -171,6 +176,20 @@ check "a group's weight was kept in its time" \
     period "set group tenant" 'abs(guest["b"]["promised"] - 0.75) < 0.001 and abs(guest["b"]["error_pp"]) < 5'
 check "a request that was refused has no period" \
     reported 'sum(p["change"] == "set group tenant" for p in result["periods"]) == 1'
+
+check "time in which the cloud was stopped is charged to nobody" reported \
+    'sum(g["cpu_ns"] for g in result["guests"]) + result["scheduler"]["overhead_ns"] <= result["duration_ns"] - 2.9e9'
+
+cloud_begins 'guests: [{name: a, image: spin}]'
+old=$socket old_pid=$pid
+{ kill -KILL "$pid"; wait "$pid"; } 2>/dev/null || true
+check "a cloud that is killed leaves its socket" test -S "$old"
+manage stop a
+check "... at which nobody is found" has_status 122
+cloud_begins 'guests: [{name: a, image: spin}]'
+check "... and which the next one removes" test ! -e "$old"
+check "... and of its process nothing is left" test ! -e "/proc/$old_pid"
+cloud_ends TERM
 
 attempt "$matrix" stop
 check "stop without a guest is refused" has_status 122
