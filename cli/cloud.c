@@ -229,8 +229,8 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
                                                : MATRIX_SLICE_DEFAULT_NS;
     if (options->check) {
         *status = EXIT_SUCCESS;
-        return error_prefix(cloud_check(&cloud->config, cloud->slice_ns, stdout), "%s",
-                            options->file);
+        return error_prefix(cloud_check(&cloud->config, cloud->slice_ns, options->json, stdout),
+                            "%s", options->file);
     }
     CLEANUP_FILE FILE *file = NULL;
     if (options->report_path)

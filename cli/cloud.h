@@ -101,7 +101,8 @@ struct cloud {
 };
 
 /* `--check`: admits the contracts of the file, as a run would, and prints what they come to. */
-struct matrix_error *cloud_check(const struct cloud_config *config, uint64_t slice_ns, FILE *file);
+struct matrix_error *cloud_check(const struct cloud_config *config, uint64_t slice_ns, bool json,
+                                 FILE *file);
 
 /* --- cloud_guests.c ---------------------------------------------------------------------------- */
 

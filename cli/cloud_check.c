@@ -7,6 +7,7 @@
 #include "base/table.h"
 #include "cloud/policy.h"
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 static const struct table_column columns[] = {
@@ -79,6 +80,44 @@ static struct matrix_error *admit(const struct cloud_config *config, struct chec
     return NULL;
 }
 
+static json_t *share_json(double share)
+{
+    return share > 0 ? json_real(share) : json_null();
+}
+
+static json_t *entity_json(const struct check *check, const struct policy_entity *entity)
+{
+    const uint64_t promised = policy_latency(check->policy, entity);
+    const struct policy_contract *contract = &entity->contract;
+    double least, all;
+    policy_promise(entity, &least, &all);
+    return json_pack(
+        "{s:s, s:s?, s:i, s:o, s:o, s:f, s:o, s:o}", "name", entity->name, "group",
+        policy_group_name(entity), "weight", (int)entity->weight, "floor", share_json(least),
+        "if_all_run", share_json(all), "ceiling",
+        contract->ceiling_ppm ? (double)contract->ceiling_ppm / POLICY_WHOLE : 1.0,
+        "latency_target_ns",
+        contract->latency_ns ? json_integer((json_int_t)contract->latency_ns) : json_null(),
+        "latency_promised_ns",
+        contract->latency_ns && promised != UINT64_MAX ? json_integer((json_int_t)promised)
+                                                       : json_null());
+}
+
+static struct matrix_error *print_json(const struct cloud_config *config, const struct check *check,
+                                       FILE *file)
+{
+    json_t *groups = json_array(), *guests = json_array();
+    for (unsigned i = 0; i < config->group_count; i++)
+        json_array_append_new(groups, entity_json(check, check->groups[i]));
+    for (unsigned i = 0; i < config->guest_count; i++)
+        json_array_append_new(guests, entity_json(check, &check->guests[i]));
+    json_t *root = json_pack("{s:i, s:o, s:o}", "version", 1, "groups", groups, "guests", guests);
+    const bool written = root && json_dumpf(root, file, JSON_INDENT(2)) == 0 &&
+                         fputc('\n', file) != EOF && fflush(file) != EOF;
+    json_decref(root);
+    return written ? NULL : error_host(errno, "print the contract");
+}
+
 static struct matrix_error *print(const struct cloud_config *config, const struct check *check,
                                   FILE *file)
 {
@@ -93,7 +132,8 @@ static struct matrix_error *print(const struct cloud_config *config, const struc
     return error;
 }
 
-struct matrix_error *cloud_check(const struct cloud_config *config, uint64_t slice_ns, FILE *file)
+struct matrix_error *cloud_check(const struct cloud_config *config, uint64_t slice_ns, bool json,
+                                 FILE *file)
 {
     struct check check = {
         .groups = calloc(config->group_count + 1, sizeof(struct policy_entity *)),
@@ -103,7 +143,8 @@ struct matrix_error *cloud_check(const struct cloud_config *config, uint64_t sli
         check.groups && check.guests ? NULL : error_host(ENOMEM, "check the contracts");
     error = error ? error : policy_create(slice_ns, config->policy, &check.policy);
     error = error ? error : admit(config, &check);
-    error = error ? error : print(config, &check, file);
+    if (!error)
+        error = json ? print_json(config, &check, file) : print(config, &check, file);
     policy_destroy(check.policy);
     free(check.groups);
     free(check.guests);

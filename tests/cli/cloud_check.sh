@@ -38,6 +38,13 @@ printed, manual = (open(path, encoding="utf-8").read() for path in sys.argv[1:])
 sys.exit(0 if printed.strip() in manual else 1)
 END
 check "the example: as in docs/cloud.md" [ $? = 0 ]
+attempt "$matrix" cloud --check --json "$source_root/examples/tenants.yaml"
+check "the example as JSON: guests and groups" \
+    json '[g["name"] for g in result["groups"]] == ["blue", "red"] and len(result["guests"]) == 5'
+check "the example as JSON: shares add up" \
+    json 'abs(sum(g["if_all_run"] for g in result["guests"]) - 1) < 1e-6'
+check "the example as JSON: what is promised" json \
+    'result["guests"][0]["floor"] == 0.25 and result["guests"][0]["latency_promised_ns"] <= 8000000'
 attempt "$matrix" cloud --check "$source_root/examples/matrix.yaml"
 check "neo and morpheus: 0" has_status 0
 check "neo and morpheus: 70 and 30" grep -q "^neo .* 70 .* 70 %" "$scratch/out"
