@@ -104,7 +104,9 @@ double status_exits_per_s(const struct status_core *core, const struct matrix_bo
     const uint64_t since_ns = last ? last->published_ns : core->core.begun_ns;
     if (!since_ns || guest->published_ns <= since_ns)
         return 0;
-    const uint64_t exits = exits_of(guest) - (last ? exits_of(last) : 0);
+    /* One that was started again counts anew. */
+    const uint64_t all = exits_of(guest), before = last ? exits_of(last) : 0;
+    const uint64_t exits = all >= before ? all - before : all;
     return (double)exits * 1e9 / (double)(guest->published_ns - since_ns);
 }
 

@@ -262,13 +262,18 @@ void core_board_nobody(struct matrix_core *core)
         close_stay(core);
 }
 
+void core_board_leave(struct matrix_core *core, const struct guest *guest)
+{
+    if (core->board && core->board->stay.vm == guest->vm)
+        close_stay(core);
+}
+
 void core_board_forget(struct matrix_core *core, struct guest *guest)
 {
     struct board *board = core->board;
     if (!board || !guest->board_id)
         return;
-    if (board->stay.is_open && board->stay.vm == guest->vm)
-        close_stay(core);
+    core_board_leave(core, guest);
     if (guest->board_slot == NO_SLOT) {
         board->unlisted--;
         return;

@@ -22,6 +22,9 @@ void core_board_nobody(struct matrix_core *core);
 void core_board_guest(struct matrix_core *core, struct guest *guest);
 void core_board_forget(struct matrix_core *core, struct guest *guest);
 
+/* The guest's vm is about to be another: what is noted of its last stay does not refer to it any more. */
+void core_board_leave(struct matrix_core *core, const struct guest *guest);
+
 /* The run begins; it is over. */
 void core_board_begin(struct matrix_core *core);
 void core_board_end(struct matrix_core *core);

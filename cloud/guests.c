@@ -220,6 +220,7 @@ struct matrix_error *matrix_core_replace(struct matrix_core *core, struct matrix
     if (ended->state == MATRIX_VM_ALIVE)
         return error_usage("stop it first", "guest %s has not ended", ended->name);
     RETURN_IF_ERROR(check_alive(vm));
+    core_board_leave(core, guest);
     guest_disown_tasks(core, guest);
     guest->paused = false;
     put_in(guest, vm);

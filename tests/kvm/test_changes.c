@@ -256,6 +256,8 @@ static void restart(struct matrix_core *core, struct matrix_vm *vm, void *contex
                    MATRIX_ERROR_USAGE, "has not ended");
     assert_refused(matrix_core_replace(core, vm, vm), MATRIX_ERROR_USAGE, "has ended already");
     assert_success(matrix_core_replace(core, vm, scene->guests[2].vm));
+    /* Nothing refers to it any more, not even the board. */
+    test_guest_destroy(&scene->guests[0]);
 }
 
 static void replaced_guests_keep_their_contract(void **state)
@@ -265,6 +267,8 @@ static void replaced_guests_keep_their_contract(void **state)
         (struct matrix_core_options){
             .cpu = 0, .duration_ns = 2 * SECOND_NS, .ended = restart, .context = &scene},
         NULL, NULL, 0);
+    int board;
+    assert_success(matrix_core_board(core, &board));
     add(core, &scene.guests[0], 1);
     add(core, &scene.guests[1], 3);
     assert_int_equal(test_core_run(core).end, MATRIX_CORE_DURATION);
