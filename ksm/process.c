@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "ksm/host.h"
+#include "ksm/sums.h"
 #include "ksm/text.h"
 #include "lens/proc_text.h"
 #include <errno.h>
@@ -58,7 +59,7 @@ static struct matrix_error *open_process(const char *proc_root, pid_t pid, const
     source->readings = calloc(KSM_PROCESS_READINGS_MAX, sizeof(*source->readings));
     if (!source->readings)
         return error_host(ENOMEM, "look at process %d", pid);
-    ksm_process_read(process, source, 1);
+    ksm_process_read(process, source, 1, 0);
     /* Before Linux 6.1 or so a file of its own is all that tells it. */
     if (!source->ended && !ksm_source_value(source, "ksm_merging_pages"))
         RETURN_IF_ERROR(open_file(directory, pid, "ksm_merging_pages", &process->merging));
@@ -70,7 +71,7 @@ static struct matrix_error *open_process(const char *proc_root, pid_t pid, const
 struct matrix_error *ksm_process_open(const char *proc_root, pid_t pid, const char *name,
                                       struct ksm_process *process, struct ksm_source *source)
 {
-    *process = (struct ksm_process){.stat = -1, .merging = -1, .memory = -1};
+    *process = (struct ksm_process){.stat = -1, .merging = -1, .memory = -1, .end = -1};
     *source = (struct ksm_source){0};
     struct matrix_error *error = open_process(proc_root, pid, name, process, source);
     if (error)
@@ -120,14 +121,17 @@ static bool tells_mergeable(const char *name, const struct ksm_value *value)
 static void set(struct ksm_process *process, struct ksm_source *source, size_t next,
                 const char *name, const struct ksm_value *value)
 {
+    const size_t count = source->count;
     struct ksm_reading *reading = find(source, next, name, ksm_text_unit(name));
+    if (source->count > count)
+        process->sums |= ksm_sums_of(name);
     if (reading)
         reading->value = *value;
     process->mergeable = process->mergeable || tells_mergeable(name, value);
 }
 
 /* False: nothing stands there, since the process has ended. */
-static bool read_stat(struct ksm_process *process, struct ksm_source *source)
+static bool read_stat(struct ksm_process *process, struct ksm_source *source, bool *same)
 {
     char text[TEXT_BYTES], name[KSM_NAME_BYTES];
     const char *at = text;
@@ -136,7 +140,8 @@ static bool read_stat(struct ksm_process *process, struct ksm_source *source)
     const int number = ksm_read_again(process->stat, text, sizeof(text));
     if (number == ESRCH || (!number && !*text))
         return false;
-    if (strcmp(text, process->last_stat) == 0)
+    *same = strcmp(text, process->last_stat) == 0;
+    if (*same)
         return true;
     const size_t length = strlen(text);
     memcpy(process->last_stat, text, length < KSM_PROCESS_STAT_BYTES ? length + 1 : 0);
@@ -146,25 +151,28 @@ static bool read_stat(struct ksm_process *process, struct ksm_source *source)
     return true;
 }
 
-static void read_merging(struct ksm_process *process, struct ksm_source *source)
+static void read_merging(struct ksm_process *process, struct ksm_source *source, bool *same)
 {
+    static const char name[] = "ksm_merging_pages";
     char text[TEXT_BYTES];
     struct ksm_value value;
     ksm_read_again(process->merging, text, sizeof(text));
     ksm_text_value(text, &value);
-    set(process, source, source->count, "ksm_merging_pages", &value);
+    const struct ksm_value *last = ksm_source_value(source, name);
+    *same = *same && last && ksm_value_equal(last, &value);
+    set(process, source, source->count, name, &value);
 }
 
-/*
- * Whether statm is left out this time: it has said the same in so many samples that it is looked at in
- * each fourth, not the same for all processes. A system call is most of what a sample costs. What
- * ksm_stat says is always read, and tells the process's end, too.
- */
-static bool rests(struct ksm_process *process, pid_t pid)
+/* What KSM does for it, by one file or two. False: the process has ended. */
+static bool read_ksm(struct ksm_process *process, struct ksm_source *source)
 {
-    process->samples++;
-    return process->stat >= 0 && process->unchanged >= KSM_PROCESS_REST_SAMPLES &&
-           (process->samples + (unsigned)pid) % KSM_PROCESS_REST_SAMPLES != 0;
+    bool same = true;
+    if (process->stat >= 0 && !read_stat(process, source, &same))
+        return false;
+    if (process->merging >= 0)
+        read_merging(process, source, &same);
+    process->merging_unchanged = same ? process->merging_unchanged + 1 : 0;
+    return true;
 }
 
 /* False: the process has ended. */
@@ -173,8 +181,6 @@ static bool read_memory(struct ksm_process *process, struct ksm_source *source, 
     char text[TEXT_BYTES];
     uint64_t pages = 0, bytes;
     struct ksm_value value = {.kind = KSM_NOTHING};
-    if (rests(process, source->pid))
-        return true;
     const int number =
         process->memory < 0 ? ENOENT : ksm_read_again(process->memory, text, sizeof(text));
     /* A zombie, and a kernel thread, has 0 pages in all. */
@@ -190,11 +196,31 @@ static bool read_memory(struct ksm_process *process, struct ksm_source *source, 
     return true;
 }
 
-void ksm_process_read(struct ksm_process *process, struct ksm_source *source, uint64_t page_bytes)
+/* It has said the same for long, and something else than statm tells the process's end. */
+static bool memory_rests(const struct ksm_process *process)
 {
-    if (!read_memory(process, source, page_bytes) ||
-        (process->stat >= 0 && !read_stat(process, source)))
+    return process->unchanged >= KSM_PROCESS_REST_SAMPLES &&
+           (process->end >= 0 || process->stat >= 0);
+}
+
+/*
+ * A process whose memory moves is looked at each time, too: what the program asks of KSM, which no sum
+ * tells, it mostly asks when it allocates memory.
+ */
+static bool ksm_rests(const struct ksm_process *process, unsigned still)
+{
+    return process->merging_unchanged >= KSM_PROCESS_REST_SAMPLES && memory_rests(process) &&
+           process->end >= 0 && (process->sums & ~still) == 0;
+}
+
+/* A system call is most of what a sample costs. Not all processes have their turn in the same one. */
+void ksm_process_read(struct ksm_process *process, struct ksm_source *source, uint64_t page_bytes,
+                      unsigned still)
+{
+    process->samples++;
+    const bool is_turn = (process->samples + (unsigned)source->pid) % KSM_PROCESS_REST_SAMPLES == 0;
+    if ((is_turn || !memory_rests(process)) && !read_memory(process, source, page_bytes))
         source->ended = true;
-    else if (process->merging >= 0)
-        read_merging(process, source);
+    else if ((is_turn || !ksm_rests(process, still)) && !read_ksm(process, source))
+        source->ended = true;
 }

@@ -12,13 +12,16 @@
 /* Room for ksm_stat as kernels have it; what is longer is read all the same. */
 #define KSM_PROCESS_STAT_BYTES 256
 
-/* After so many samples with the same resident memory it is read in one of so many only. */
+/* After so many readings that say the same, one file is read in one of so many samples only. */
 #define KSM_PROCESS_REST_SAMPLES 4
 
 struct ksm_process {
     int stat, merging, memory; /* the files; -1: the kernel has none */
-    unsigned samples;          /* taken so far */
-    unsigned unchanged;        /* times that the resident memory was the same again */
+    int end; /* tells its end (ksm/ends.h), kept and closed by the sampler; -1: only reading does */
+    unsigned samples;           /* taken so far */
+    unsigned unchanged;         /* times that the resident memory was the same again */
+    unsigned merging_unchanged; /* and what KSM does for it */
+    unsigned sums;              /* of the host, in which its counters are (ksm/sums.h) */
     pid_t parent;
     bool mergeable; /* KSM has looked at its memory, or may */
     /* What ksm_stat said last: mostly it says the same again, and need not be read through. */
@@ -34,7 +37,11 @@ struct matrix_error *ksm_process_open(const char *proc_root, pid_t pid, const ch
                                       struct ksm_source *source) MATRIX_MUST_CHECK;
 void ksm_process_close(struct ksm_process *process, struct ksm_source *source);
 
-/* Reads its values, or sets source->ended and leaves them. */
-void ksm_process_read(struct ksm_process *process, struct ksm_source *source, uint64_t page_bytes);
+/*
+ * Reads its values, or sets source->ended and leaves them. What is at rest is read in its turn only;
+ * still: the sums that stand still (ksm_sums_look), without which nothing of KSM is at rest.
+ */
+void ksm_process_read(struct ksm_process *process, struct ksm_source *source, uint64_t page_bytes,
+                      unsigned still);
 
 #endif

@@ -5,10 +5,12 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "ksm/ends.h"
 #include "ksm/host.h"
 #include "ksm/ksmd.h"
 #include "ksm/process.h"
 #include "ksm/scan.h"
+#include "ksm/sums.h"
 #include "lens/proc_text.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +33,9 @@ struct ksm_sampler {
     uint64_t scan_interval_ns, scanned_ns, page_bytes, skipped;
     struct ksm_host *host;
     struct ksmd ksmd;
+    struct ksm_sums sums;
     int meminfo;
+    int ends; /* of the processes; -1: they are not told */
     struct ksm_scan scan;
     struct ksm_process *processes; /* the files of sample.processes, by the same index */
     size_t capacity;
@@ -69,6 +73,7 @@ struct matrix_error *ksm_sampler_open(const struct ksm_sampler_options *options,
     made->scan_interval_ns = options->scan_interval_ns;
     made->page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     made->meminfo = open(path, O_RDONLY | O_CLOEXEC);
+    made->ends = !options->proc_root || options->watch_ends ? ksm_ends_open() : -1;
     ksmd_open(made->proc_root, &made->ksmd);
     struct matrix_error *error =
         open_host(made, options->ksm_root ? options->ksm_root : KSM_HOST_ROOT);
@@ -77,12 +82,18 @@ struct matrix_error *ksm_sampler_open(const struct ksm_sampler_options *options,
     return error;
 }
 
+static void let_go(struct ksm_sampler *sampler, size_t index)
+{
+    ksm_ends_forget(sampler->ends, sampler->processes[index].end);
+    ksm_process_close(&sampler->processes[index], &sampler->sample.processes[index]);
+}
+
 void ksm_sampler_close(struct ksm_sampler *sampler)
 {
     if (!sampler)
         return;
     for (size_t i = 0; i < sampler->sample.process_count; i++)
-        ksm_process_close(&sampler->processes[i], &sampler->sample.processes[i]);
+        let_go(sampler, i);
     free(sampler->sample.processes);
     free(sampler->processes);
     free(sampler->sample.host.readings);
@@ -91,6 +102,8 @@ void ksm_sampler_close(struct ksm_sampler *sampler)
     ksmd_close(&sampler->ksmd);
     if (sampler->meminfo >= 0)
         close(sampler->meminfo);
+    if (sampler->ends >= 0)
+        close(sampler->ends);
     free(sampler);
 }
 
@@ -122,11 +135,16 @@ static struct matrix_error *make_room(struct ksm_sampler *sampler)
     return NULL;
 }
 
+/*
+ * The pid may be another's by now. Then this one has ended, which its next reading tells: it is not at
+ * rest before several of them.
+ */
 static void take_in(struct ksm_sampler *sampler, const struct ksm_process *process,
                     const struct ksm_source *source)
 {
     const size_t index = sampler->sample.process_count++;
     sampler->processes[index] = *process;
+    sampler->processes[index].end = ksm_ends_watch(sampler->ends, source->pid);
     sampler->sample.processes[index] = *source;
 }
 
@@ -183,7 +201,7 @@ static void drop_ended(struct ksm_sampler *sampler)
     size_t kept = 0;
     for (size_t i = 0; i < sampler->sample.process_count; i++) {
         if (sampler->sample.processes[i].ended) {
-            ksm_process_close(&sampler->processes[i], &sampler->sample.processes[i]);
+            let_go(sampler, i);
             continue;
         }
         sampler->processes[kept] = sampler->processes[i];
@@ -223,6 +241,15 @@ static void read_own(const struct ksm_sampler *sampler)
     read_memory(sampler, values);
 }
 
+static void note_ended(struct ksm_sampler *sampler)
+{
+    for (int end; (end = ksm_ends_next(sampler->ends)) >= 0;)
+        for (size_t i = 0; i < sampler->sample.process_count; i++)
+            if (sampler->processes[i].end == end)
+                sampler->sample.processes[i].ended = true;
+}
+
+/* The host first: when one of its sums has moved, all processes are read in the same sample. */
 struct ksm_sample *ksm_sampler_take(struct ksm_sampler *sampler)
 {
     struct ksm_sample *sample = &sampler->sample;
@@ -233,8 +260,12 @@ struct ksm_sample *ksm_sampler_take(struct ksm_sampler *sampler)
     sample->realtime_ns = clock_now_ns(CLOCK_REALTIME);
     ksm_host_read(sampler->host, sample->host.readings);
     read_own(sampler);
+    const unsigned still = ksm_sums_look(&sampler->sums, &sample->host);
+    note_ended(sampler);
     for (size_t i = 0; i < sample->process_count; i++)
-        ksm_process_read(&sampler->processes[i], &sample->processes[i], sampler->page_bytes);
+        if (!sample->processes[i].ended)
+            ksm_process_read(&sampler->processes[i], &sample->processes[i], sampler->page_bytes,
+                             still);
     return sample;
 }
 

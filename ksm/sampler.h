@@ -21,6 +21,7 @@ struct ksm_sampler_options {
     const char *proc_root; /* NULL: "/proc" */
     enum ksm_follow follow;
     uint64_t scan_interval_ns; /* how often new processes are looked for; 0: in each sample */
+    bool watch_ends; /* the pids of proc_root are this machine's: always so when that is NULL */
 };
 
 struct ksm_sampler;
@@ -38,7 +39,8 @@ struct matrix_error *ksm_sampler_add(struct ksm_sampler *sampler, pid_t pid,
 
 /*
  * Takes a sample, valid until the next is taken. A process that has ended is in it once more, marked
- * so; its values are those of the sample before. What cannot be read is KSM_NOTHING. The counters of
+ * so; its values are those of the sample before. One at rest is read in every fourth sample only, as
+ * docs/ksm.md says (Recording). What cannot be read is KSM_NOTHING. The counters of
  * our own are ksmd_cpu_ns, memory_free_bytes and memory_available_bytes of the host, and
  * resident_bytes of a process.
  */

@@ -1,110 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the kernel says about KSM, read from made-up trees: as it is, old, and of nonsense. */
-#include "ksm/sampler.h"
+#include "tests/unit/ksm_tree.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-/* cmocka.h needs the above */
-#include <cmocka.h>
-
-static char root[64], ksm[80], proc[80];
-
-static void succeed(struct matrix_error *error)
-{
-    if (error)
-        fail_msg("%s", error->message);
-}
-
-/* A file below the tree; its directories are made. */
-static void put(const char *name, const char *format, ...)
-{
-    char path[256], *slash;
-    snprintf(path, sizeof(path), "%s/%s", root, name);
-    for (slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        mkdir(path, 0755);
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "we");
-    assert_non_null(file);
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(file, format, arguments);
-    va_end(arguments);
-    fclose(file);
-}
-
-static void put_process(pid_t pid, const char *name, unsigned flags, unsigned start, pid_t parent)
-{
-    char path[64];
-    snprintf(path, sizeof(path), "proc/%d/stat", pid);
-    put(path,
-        "%d (%s) S %d 1 1 0 -1 %u 1 1 1 1 11 22 0 0 20 0 1 0 %u 1000 10 1 1 1 1 1 1 0 0 0 0 0 0 17 "
-        "0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-        pid, name, parent, flags, start);
-    snprintf(path, sizeof(path), "proc/%d/statm", pid);
-    put(path, "5000 300 20 1 0 40 0\n");
-    snprintf(path, sizeof(path), "proc/%d/ksm_stat", pid);
-    put(path, "ksm_rmap_items 12\nksm_zero_pages 0\nksm_merging_pages 7\n"
-              "ksm_process_profit -768\nksm_merge_any: no\nksm_mergeable: yes\n");
-}
-
-static int make_tree(void **state)
-{
-    snprintf(root, sizeof(root), "%s/matrix-ksm-XXXXXX",
-             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    if (!mkdtemp(root))
-        return -1;
-    snprintf(ksm, sizeof(ksm), "%s/ksm", root);
-    snprintf(proc, sizeof(proc), "%s/proc", root);
-    put("ksm/pages_shared", "10\n");
-    put("ksm/pages_sharing", "100\n");
-    put("ksm/pages_unshared", "1000\n");
-    put("ksm/pages_volatile", "3\n");
-    put("proc/meminfo", "MemTotal:  100 kB\nMemFree:   40 kB\nMemAvailable:   60 kB\n");
-    put_process(1, "init", 0, 5, 0);
-    put_process(36, "ksmd", 0, 50, 1); /* no kernel thread: an impostor */
-    put_process(37, "ksmd", 0x200000, 50, 2);
-    put("proc/37/schedstat", "123456789 5 6\n");
-    put("proc/37/statm", "0 0 0 0 0 0 0\n");
-    put("proc/self", "no process\n");
-    return 0;
-}
-
-static int remove_tree(void **state)
-{
-    char command[128];
-    snprintf(command, sizeof(command), "rm -rf '%s'", root);
-    return system(command); /* NOLINT(cert-env33-c): a name of ours */
-}
-
-static struct ksm_sampler *sampler_of(enum ksm_follow follow)
-{
-    struct ksm_sampler *sampler;
-    const struct ksm_sampler_options options = {
-        .ksm_root = ksm, .proc_root = proc, .follow = follow};
-    succeed(ksm_sampler_open(&options, &sampler));
-    return sampler;
-}
-
-static int64_t number_of(const struct ksm_source *source, const char *counter)
-{
-    const struct ksm_value *value = ksm_source_value(source, counter);
-    assert_non_null(value);
-    assert_int_equal(value->kind, KSM_NUMBER);
-    return value->number;
-}
 
 /* Linux 6.1 has no general_profit: it is computed, and says so. */
 static void an_old_kernel(void **state)
 {
-    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN, false);
     const struct ksm_sample *sample = ksm_sampler_take(sampler);
     assert_int_equal(number_of(&sample->host, "pages_shared"), 10);
     assert_int_equal(number_of(&sample->host, "general_profit"), 100 * getpagesize() - 1113 * 64);
@@ -122,7 +29,7 @@ static void a_new_kernel(void **state)
     put("ksm/general_profit", "-77\n");
     put("ksm/advisor_mode", "[none] scan-time\n");
     put("ksm/of_the_future", "5\n");
-    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN, false);
     const struct ksm_sample *sample = ksm_sampler_take(sampler);
     assert_int_equal(number_of(&sample->host, "general_profit"), -77);
     assert_int_equal(number_of(&sample->host, "of_the_future"), 5);
@@ -145,15 +52,15 @@ static void a_hostile_tree(void **state)
         snprintf(path, sizeof(path), "ksm/many%d", i);
         put(path, "%d", i);
     }
-    snprintf(path, sizeof(path), "%s/a_fifo", ksm);
+    snprintf(path, sizeof(path), "%s/a_fifo", tree_ksm);
     assert_int_equal(mkfifo(path, 0600), 0);
-    snprintf(path, sizeof(path), "%s/a_link", ksm);
+    snprintf(path, sizeof(path), "%s/a_link", tree_ksm);
     assert_int_equal(symlink("/dev/zero", path), 0);
-    snprintf(path, sizeof(path), "%s/a_directory", ksm);
+    snprintf(path, sizeof(path), "%s/a_directory", tree_ksm);
     assert_int_equal(mkdir(path, 0700), 0);
     put("proc/meminfo", "MemFree: 99999999999999999999 kB\nMemAvailable");
     put("proc/37/schedstat", "lots\n");
-    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN, false);
     const struct ksm_sample *sample = ksm_sampler_take(sampler);
     assert_true(sample->host.count <= 256 + 4);
     assert_null(ksm_source_value(&sample->host, "a_fifo"));
@@ -168,12 +75,12 @@ static void a_hostile_tree(void **state)
 static void no_ksm(void **state)
 {
     struct ksm_sampler *sampler;
-    struct ksm_sampler_options options = {.ksm_root = "/nonexistent", .proc_root = proc};
+    struct ksm_sampler_options options = {.ksm_root = "/nonexistent", .proc_root = tree_proc};
     struct matrix_error *error = ksm_sampler_open(&options, &sampler);
     assert_non_null(error);
     assert_non_null(strstr(error->remedy, "CONFIG_KSM"));
     matrix_error_free(error);
-    options.ksm_root = proc;
+    options.ksm_root = tree_proc;
     error = ksm_sampler_open(&options, &sampler);
     assert_non_null(error);
     assert_non_null(strstr(error->message, "no counters of KSM"));
@@ -182,7 +89,7 @@ static void no_ksm(void **state)
 
 static void processes(void **state)
 {
-    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN, false);
     put_process(100, ") R 1 ( \x1b[2J", 0, 777, 1);
     succeed(ksm_sampler_add(sampler, 100, NULL));
     succeed(ksm_sampler_add(sampler, 100, NULL)); /* once is enough */
@@ -219,46 +126,10 @@ static void processes(void **state)
     ksm_sampler_close(sampler);
 }
 
-/* The samples until the process's memory is seen to be so many pages. */
-static int samples_until(struct ksm_sampler *sampler, int pages)
-{
-    int samples = 1;
-    put("proc/100/statm", "5000 %d 20 1 0 40 0\n", pages);
-    while (number_of(&ksm_sampler_take(sampler)->processes[0], "resident_bytes") !=
-               (int64_t)pages * getpagesize() &&
-           samples < 100)
-        samples++;
-    return samples;
-}
-
-/* A process at rest is looked at less often, and again each time when it has moved. */
-static void a_process_at_rest(void **state)
-{
-    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
-    int latest = 0;
-    put_process(100, "a", 0, 777, 1);
-    succeed(ksm_sampler_add(sampler, 100, NULL));
-    for (int rest = 0; rest < 12; rest++) {
-        for (int i = 0; i < rest; i++)
-            ksm_sampler_take(sampler);
-        const int samples = samples_until(sampler, 1000 + rest);
-        assert_true(rest >= 4 || samples == 1);
-        latest = samples > latest ? samples : latest;
-        assert_int_equal(samples_until(sampler, 2000 + rest), 1);
-    }
-    assert_in_range(latest, 2, 4);
-    /* Its end is seen at once, however long it has rested. */
-    for (int i = 0; i < 9; i++)
-        ksm_sampler_take(sampler);
-    put("proc/100/ksm_stat", "%s", "");
-    assert_true(ksm_sampler_take(sampler)->processes[0].ended);
-    ksm_sampler_close(sampler);
-}
-
 static void hostile_processes(void **state)
 {
     char many[3000] = "";
-    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN, false);
     put_process(100, "a", 0, 777, 1);
     for (int i = 0; i < 100; i++)
         snprintf(many + strlen(many), sizeof(many) - strlen(many), "field%d %d\n", i, i);
@@ -278,13 +149,13 @@ static void hostile_processes(void **state)
 /* Before Linux 6.1 or so ksm_merging_pages is a file of its own, if there is anything. */
 static void an_old_kernels_process(void **state)
 {
-    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN);
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN, false);
     put_process(100, "a", 0, 777, 1);
     put("proc/100/ksm_stat", "ksm_rmap_items 4\n");
     put("proc/100/ksm_merging_pages", "9\n");
     put_process(101, "b", 0, 778, 1);
     char path[128];
-    snprintf(path, sizeof(path), "%s/101/ksm_stat", proc);
+    snprintf(path, sizeof(path), "%s/101/ksm_stat", tree_proc);
     unlink(path);
     succeed(ksm_sampler_add(sampler, 100, NULL));
     succeed(ksm_sampler_add(sampler, 101, NULL));
@@ -297,7 +168,7 @@ static void an_old_kernels_process(void **state)
 
 static void follows_what_it_finds(void **state)
 {
-    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_MERGEABLE);
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_MERGEABLE, false);
     const struct ksm_sample *sample = ksm_sampler_take(sampler);
     assert_int_equal(sample->process_count, 2); /* 1 and 36; ksmd has no memory */
     put_process(200, "plain", 0, 1, 1);
@@ -312,7 +183,7 @@ static void follows_what_it_finds(void **state)
     assert_int_equal(count, 4);
     ksm_sampler_close(sampler);
 
-    sampler = sampler_of(KSM_FOLLOW_DESCENDANTS);
+    sampler = sampler_of(KSM_FOLLOW_DESCENDANTS, false);
     put_process(300, "a", 0, 1, 1);
     succeed(ksm_sampler_add(sampler, 300, NULL));
     assert_int_equal(ksm_sampler_take(sampler)->process_count, 1);
@@ -323,7 +194,7 @@ static void follows_what_it_finds(void **state)
     ksm_sampler_close(sampler);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, make_tree, remove_tree)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, tree_make, tree_remove)
 
 int main(void)
 {
@@ -333,7 +204,6 @@ int main(void)
         TEST(a_hostile_tree),
         TEST(no_ksm),
         TEST(processes),
-        TEST(a_process_at_rest),
         TEST(hostile_processes),
         TEST(an_old_kernels_process),
         TEST(follows_what_it_finds),
