@@ -28,6 +28,7 @@ static struct matrix_error *read_identity(int directory, pid_t pid, const char *
         return error_host(0, "look at process %d: its stat is not like one", pid);
     process->parent = task.parent_pid;
     source->scope = KSM_SCOPE_PROCESS;
+    source->keeps_changes = true;
     source->pid = pid;
     source->start_time_ns = task.start_time_ns;
     snprintf(source->name, sizeof(source->name), "%s", name ? name : task.name);
@@ -118,6 +119,17 @@ static bool tells_mergeable(const char *name, const struct ksm_value *value)
            (strcmp(name, "ksm_mergeable") == 0 || strcmp(name, "ksm_merge_any") == 0);
 }
 
+/* Returns whether it had another value before. */
+static bool put(struct ksm_source *source, struct ksm_reading *reading,
+                const struct ksm_value *value)
+{
+    if (ksm_value_equal(&reading->value, value))
+        return false;
+    reading->value = *value;
+    source->changes |= (uint64_t)1 << (reading - source->readings);
+    return true;
+}
+
 static void set(struct ksm_process *process, struct ksm_source *source, size_t next,
                 const char *name, const struct ksm_value *value)
 {
@@ -126,7 +138,7 @@ static void set(struct ksm_process *process, struct ksm_source *source, size_t n
     if (source->count > count)
         process->sums |= ksm_sums_of(name);
     if (reading)
-        reading->value = *value;
+        put(source, reading, value);
     process->mergeable = process->mergeable || tells_mergeable(name, value);
 }
 
@@ -190,9 +202,7 @@ static bool read_memory(struct ksm_process *process, struct ksm_source *source, 
         !__builtin_mul_overflow(pages, page_bytes, &bytes) && bytes <= INT64_MAX)
         value = (struct ksm_value){.kind = KSM_NUMBER, .number = (int64_t)bytes};
     struct ksm_reading *reading = find(source, 0, "resident_bytes", "bytes");
-    const bool same = value.kind == reading->value.kind && value.number == reading->value.number;
-    process->unchanged = same ? process->unchanged + 1 : 0;
-    reading->value = value;
+    process->unchanged = put(source, reading, &value) ? 0 : process->unchanged + 1;
     return true;
 }
 

@@ -7,7 +7,7 @@
 #include <matrix/error.h>
 
 /* Of ksm_stat, ksm_merging_pages and statm; kernels have fewer. */
-#define KSM_PROCESS_READINGS_MAX 24
+#define KSM_PROCESS_READINGS_MAX 24 /* fewer than the bits of ksm_source.changes */
 
 /* Room for ksm_stat as kernels have it; what is longer is read all the same. */
 #define KSM_PROCESS_STAT_BYTES 256

@@ -231,10 +231,15 @@ static struct matrix_error *add_reading(struct ksm_store *store, int64_t sample,
 static struct matrix_error *add_source(struct ksm_store *store, int64_t sample, uint64_t time_ns,
                                        struct ksm_source *source)
 {
-    if (source->store != store->token)
+    const bool is_new = source->store != store->token;
+    const bool look_at_all = is_new || source->ended || !source->keeps_changes;
+    if (is_new)
         RETURN_IF_ERROR(add_subject(store, source));
+    /* Of most processes nothing has changed: what is not touched costs nothing. */
     for (size_t i = 0; i < source->count; i++)
-        RETURN_IF_ERROR(add_reading(store, sample, source, &source->readings[i]));
+        if (look_at_all || source->changes >> i & 1)
+            RETURN_IF_ERROR(add_reading(store, sample, source, &source->readings[i]));
+    source->changes = 0;
     if (!source->ended)
         return NULL;
     sqlite3_bind_int64(store->statements[END_SUBJECT], 1, (int64_t)time_ns);

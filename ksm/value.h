@@ -50,6 +50,12 @@ struct ksm_source {
     bool ended;             /* in this sample; it is not in the next */
     struct ksm_reading *readings;
     size_t count;
+    /*
+     * Which readings may be others than the store has, by their index: whoever changes one adds its
+     * bit, the store takes them away. Not kept unless it says so; then the store looks at all.
+     */
+    bool keeps_changes;
+    uint64_t changes;
     int64_t subject; /* the store's, which sets it; 0: none yet */
     uint64_t store;  /* the store that these numbers are of */
 };

@@ -42,6 +42,29 @@ static void a_new_kernel(void **state)
     ksm_sampler_close(sampler);
 }
 
+/* What the store is told of a process: that nothing is new, or what is. */
+static void changes_are_kept(void **state)
+{
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN, false);
+    put_process(100, "a", 0, 777, 1);
+    succeed(ksm_sampler_add(sampler, 100, NULL));
+    struct ksm_source *source = &ksm_sampler_take(sampler)->processes[0];
+    assert_true(source->keeps_changes);
+    for (size_t i = 0; i < source->count; i++)
+        assert_true(source->changes >> i & 1);
+    source->changes = 0;
+    ksm_sampler_take(sampler);
+    assert_int_equal(source->changes, 0);
+    put("proc/100/ksm_stat", "ksm_rmap_items 12\nksm_zero_pages 0\nksm_merging_pages 8\n"
+                             "ksm_process_profit -768\nksm_merge_any: no\nksm_mergeable: yes\n");
+    ksm_sampler_take(sampler);
+    ksm_sampler_take(sampler); /* and they stay until they are taken away */
+    for (size_t i = 0; i < source->count; i++)
+        assert_int_equal(source->changes >> i & 1,
+                         strcmp(source->readings[i].counter.name, "ksm_merging_pages") == 0);
+    ksm_sampler_close(sampler);
+}
+
 static void a_hostile_tree(void **state)
 {
     char path[160];
@@ -201,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_old_kernel),
         TEST(a_new_kernel),
+        TEST(changes_are_kept),
         TEST(a_hostile_tree),
         TEST(no_ksm),
         TEST(processes),

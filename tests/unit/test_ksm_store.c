@@ -99,6 +99,31 @@ static void stores_changes_only(void **state)
     assert_int_equal(rows("sample"), SAMPLES);
 }
 
+/* Of a source that keeps changes, and only then, what is not among them is not looked at. */
+static void believes_what_has_not_changed(void **state)
+{
+    struct world world;
+    struct ksm_store *store = store_make(false, "");
+    world_make(&world);
+    struct ksm_source *process = &world.processes[0];
+    process->keeps_changes = true;
+    world_set(&world, 0);
+    succeed(ksm_store_add(store, &world.sample)); /* the first time all of them */
+    assert_int_equal(rows("change"), 5);
+    world_set(&world, 10); /* one for the host; of the process both, but only one is said to be */
+    process->changes = 1;
+    succeed(ksm_store_add(store, &world.sample));
+    assert_int_equal(process->changes, 0);
+    assert_int_equal(rows("change"), 5 + 1 + 1);
+    process->changes = 2;
+    succeed(ksm_store_add(store, &world.sample));
+    assert_int_equal(rows("change"), 5 + 2 + 1);
+    process->ended = true; /* that changes all */
+    succeed(ksm_store_add(store, &world.sample));
+    assert_int_equal(rows("change"), 5 + 2 + 1 + 2);
+    succeed(ksm_store_close(store));
+}
+
 static void appends(void **state)
 {
     struct ksm_recording *recording;
@@ -165,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(reads_what_was_written, store_remove_files),
         cmocka_unit_test_teardown(stores_changes_only, store_remove_files),
+        cmocka_unit_test_teardown(believes_what_has_not_changed, store_remove_files),
         cmocka_unit_test_teardown(appends, store_remove_files),
         cmocka_unit_test_teardown(two_record_at_once, store_remove_files),
         cmocka_unit_test_teardown(a_sample_goes_to_two_stores, store_remove_files),
