@@ -7,10 +7,9 @@
 #include "base/error.h"
 #include "control/directory.h"
 #include "control/reply.h"
-#include <dirent.h>
+#include "control/sockets.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,9 +18,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Where every user's sockets may be, for root: see control_directory_path. */
-static const char *const everybodys[] = {"/run/user/*/matrix", "/tmp/matrix-[0-9]*"};
 
 static void cleanup_json(json_t **value)
 {
@@ -237,29 +233,22 @@ struct matrix_error *control_list_at(const char *path, struct control_vm **vms, 
     return NULL;
 }
 
-static struct matrix_error *list_directory(const char *directory, pid_t only,
-                                           struct control_vm **vms, size_t *count, size_t *silent)
+/* The same for all sockets; those at which nobody answers are counted. */
+static struct matrix_error *list_sockets(const struct control_socket *sockets, size_t socket_count,
+                                         struct control_vm **vms, size_t *count, size_t *silent)
 {
-    DIR *entries = opendir(directory);
-    if (!entries) /* nobody has made it, or it is not for us */
-        return NULL;
-    struct matrix_error *error = NULL;
-    for (const struct dirent *entry; !error && (entry = readdir(entries));) {
-        char path[PATH_MAX];
-        const pid_t pid = control_directory_pid(entry->d_name);
-        if (!pid || (only && pid != only) ||
-            snprintf(path, PATH_MAX, "%s/%s", directory, entry->d_name) >= PATH_MAX)
-            continue;
-        error = list_socket(path, pid, vms, count);
-        if (error && error->number != ENOMEM) {
-            /* Left behind, or gone meanwhile: nobody is there. */
-            *silent += error->number != ECONNREFUSED && error->number != ENOENT &&
-                       error->number != ECONNRESET;
-            matrix_error_free(TAKE(error));
-        }
+    for (size_t i = 0; i < socket_count; i++) {
+        struct matrix_error *error = NULL;
+        if (strlen(sockets[i].path) < PATH_MAX)
+            error = list_socket(sockets[i].path, sockets[i].pid, vms, count);
+        if (error && error->number == ENOMEM)
+            return error;
+        /* Left behind, or gone meanwhile: nobody is there. */
+        *silent += error && error->number != ECONNREFUSED && error->number != ENOENT &&
+                   error->number != ECONNRESET;
+        matrix_error_free(error);
     }
-    closedir(entries);
-    return error;
+    return NULL;
 }
 
 static int by_pid(const void *a, const void *b)
@@ -270,33 +259,16 @@ static int by_pid(const void *a, const void *b)
     return first->index < second->index ? -1 : first->index > second->index;
 }
 
-/* Those of all users; $MATRIX_RUNTIME_DIR stands for all there is. */
-static struct matrix_error *list_everybodys(pid_t only, struct control_vm **vms, size_t *count,
-                                            size_t *silent)
-{
-    struct matrix_error *error = NULL;
-    if (geteuid() != 0 || getenv("MATRIX_RUNTIME_DIR"))
-        return NULL;
-    for (size_t i = 0; !error && i < sizeof(everybodys) / sizeof(everybodys[0]); i++) {
-        glob_t found;
-        if (glob(everybodys[i], GLOB_NOSORT, NULL, &found) != 0)
-            continue;
-        for (size_t j = 0; !error && j < found.gl_pathc; j++)
-            error = list_directory(found.gl_pathv[j], only, vms, count, silent);
-        globfree(&found);
-    }
-    return error;
-}
-
 struct matrix_error *control_list(pid_t pid, struct control_vm **vms, size_t *count, size_t *silent)
 {
     CLEANUP_FREE struct control_vm *list = NULL;
-    char path[PATH_MAX];
-    size_t ignored = 0;
+    struct control_socket *sockets = NULL;
+    size_t socket_count = 0, ignored = 0;
     *count = 0;
-    RETURN_IF_ERROR(control_directory_path(path));
-    RETURN_IF_ERROR(list_directory(path, pid, &list, count, &ignored));
-    RETURN_IF_ERROR(list_everybodys(pid, &list, count, &ignored));
+    RETURN_IF_ERROR(control_sockets_list(pid, &sockets, &socket_count));
+    struct matrix_error *error = list_sockets(sockets, socket_count, &list, count, &ignored);
+    control_sockets_free(sockets, socket_count);
+    RETURN_IF_ERROR(error);
     if (silent)
         *silent = ignored;
     if (*count)
