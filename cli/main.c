@@ -23,6 +23,7 @@ static const struct {
     {"cloud", "run the guests of a file, by contract", NULL, NULL},
     {"status", "show what running guests get, and what was promised", NULL, NULL},
     {"trace", "record or draw who is on the core, and why", NULL, NULL},
+    {"metrics", "serve what running guests get, for Prometheus", NULL, NULL},
     {"start", "start guests of a running cloud that are down", NULL, "manage"},
     {"stop", "end guests of a running cloud", NULL, "manage"},
     {"restart", "end guests, and start them again", NULL, "manage"},

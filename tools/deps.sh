@@ -6,14 +6,14 @@
 set -euo pipefail
 
 declare -A groups=(
-    [build]="gcc libc6-dev make pkg-config meson ninja-build libcyaml-dev libyaml-dev libjansson-dev libzydis-dev libkmod-dev libcairo2-dev libxxhash-dev fonts-dejavu-core libsqlite3-dev libcmocka-dev scdoc python3"
+    [build]="gcc libc6-dev make pkg-config meson ninja-build libcyaml-dev libyaml-dev libjansson-dev libzydis-dev libkmod-dev libmicrohttpd-dev libcairo2-dev libxxhash-dev fonts-dejavu-core libsqlite3-dev libcmocka-dev scdoc python3"
     [plot]="gnuplot-nox"
     [lab]="qemu-system-x86 xz-utils kmod"
     [modules]="gcc-12 make libelf1"
     [debug]="bc bison flex libelf-dev libssl-dev patch"
     [lint]="clang clang-format clang-tidy cppcheck sparse"
     [fuzz]="clang libclang-rt-14-dev"
-    [check]="valgrind"
+    [check]="valgrind python3-prometheus-client"
 )
 
 wanted=()

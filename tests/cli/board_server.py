@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs no guests, and shows a board as if it did: made by docs/board.md, not by Matrix's own code. For
-watching.sh. What it says is made up, and so known to the test.
+watching.sh and metrics.sh. What it says is made up, and so known to the test.
 
 board_server.py DIRECTORY KIND [SECONDS]
     PID.sock in DIRECTORY answers; the run ends after SECONDS (default: never), the process later.
+    What it was asked is appended to PID.asked there, a line each.
 """
 import array
 import fcntl
@@ -56,14 +57,15 @@ class Board:
         self.put(offset + 8, data)
         self.put(offset, struct.pack("<Q", sequence + 2))
 
-    def core(self, ended_ns=0, **fields):
+    def core(self, ended_ns=0, delays=(), **fields):
         names = ["published_ns", "begun_ns", "ended_ns", "host_cpu", "slice_ns", "wall_ns",
                  "guests_cpu_ns", "overhead_ns", "idle_wall_ns", "decisions", "switches",
                  "timer_signals", "stale_signals", "delay_worst_ns", "delay_median_ns", "delay_p99_ns",
                  "guests", "guests_unlisted", "publish_cpu_ns", "publish_count", "delay_count"]
         values = {"published_ns": now(), "ended_ns": ended_ns, "slice_ns": SLICE_NS, **fields}
         self.entry(PAGE, struct.pack("<21Q", *(values.get(name, 0) for name in names)) +
-                   bytes(4 * BUCKETS))
+                   struct.pack(f"<{BUCKETS}I", *(sum(1 for ns in delays if bucket_of(ns) == i)
+                                                 for i in range(BUCKETS))))
 
     def guest(self, slot, identity, name, group=b"", state=b"ready", weight=1, floor=0, ceiling=0,
               cpu=0, contended=0, total=0, entitled=0, exits=0, work=0):
@@ -84,6 +86,14 @@ class Board:
         fcntl.fcntl(self.fd, F_ADD_SEALS, seals)
 
 
+def bucket_of(ns):
+    """Below 16 a bucket for each nanosecond, above 16 for each power of two."""
+    if ns < 16:
+        return ns
+    exponent = ns.bit_length() - 1
+    return (exponent - 3) * 16 + (ns >> (exponent - 4)) % 16
+
+
 def now():
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
@@ -91,16 +101,16 @@ def now():
 def show(board, state=b"ready", ended=0):
     """Neo and Morpheus after ten seconds: 70 and 30 % promised, 69 and 31 % given."""
     ten = 10_000_000_000
-    board.guest(0, 1, NAMES[0], b"tenant", b"running" if state == b"ready" else state, 70,
+    board.guest(0, 1, NAMES[0], GROUP, b"running" if state == b"ready" else state, 70,
                 200_000, 500_000, cpu=ten * 69 // 100, contended=ten * 69 // 100, total=ten,
                 entitled=ten * 7 // 10, exits=5000, work=7)
-    board.guest(1, 2, NAMES[1], b"", state, 30, cpu=ten * 31 // 100, contended=ten * 31 // 100,
+    board.guest(1, 1 if kind == "twins" else 2, NAMES[1], b"", state, 30, cpu=ten * 31 // 100, contended=ten * 31 // 100,
                 total=ten, entitled=ten * 3 // 10, exits=0)
     board.guest(2, 3, b"left", state=b"gone")
     begun = ended - ten if ended else now() - ten
     board.core(ended, begun_ns=begun, host_cpu=3, wall_ns=ten, guests_cpu_ns=ten,
                overhead_ns=ten // 100, publish_cpu_ns=ten // 10000, delay_median_ns=45000,
-               guests=2)
+               delays=DELAYS, guests=2)
 
 
 def run(board, seconds):
@@ -154,6 +164,8 @@ def serve(listener, board, kind):
         client, _ = listener.accept()
         with client, client.makefile("rb") as lines:
             request = lines.readline()
+            with open(f"{directory}/{os.getpid()}.asked", "ab") as asked:
+                asked.write(request)
             if not request:
                 continue
             members, fds = answer(json.loads(request), board, kind)
@@ -166,7 +178,10 @@ def serve(listener, board, kind):
 
 
 directory, kind = sys.argv[1:3]
-NAMES = (b"n\x1b[31m\xff", b"morpheus") if kind == "odd_name" else (b"neo", b"morpheus")
+NAMES = {"odd_name": (b"n\x1b[31m\xff", b"morpheus"),
+         "hostile": (b'a"b\\c\nd\xff', 'é"} 1 # {x="\u202e'.encode())}.get(kind, (b"neo", b"morpheus"))
+GROUP = b'\\"\n# EOF\n' if kind == "hostile" else b"tenant"
+DELAYS = [45_000] * 90 + [1_500_000] * 9 + [3_000_000_000]
 board = Board()
 show(board)
 spoil(board, kind)
@@ -177,7 +192,7 @@ listener.bind(f"{directory}/{os.getpid()}.sock")
 listener.listen()
 print(os.getpid(), flush=True)
 threading.Thread(target=serve, args=(listener, board, kind), daemon=True).start()
-if kind in ("good", "odd_name", "many_descriptors"):
+if kind in ("good", "hostile", "odd_name", "many_descriptors", "twins"):
     run(board, float(sys.argv[3]) if len(sys.argv) > 3 else 600)
 elif kind == "bad_stays":
     while True:
