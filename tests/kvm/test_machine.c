@@ -134,14 +134,23 @@ static void moved_guests_are_undisturbed(void **state)
     struct test_guest guests[] = {test_guest("neo", "--units", "20000"), test_guest("count", "300"),
                                   test_guest("nap", "20000000", "20"), test_guest("vcpus")};
     struct moves moves = {.guests = guests, .count = GUESTS};
-    struct matrix_machine *machine = machine_create((struct matrix_machine_options){
-        .tick_ns = 30 * MILLISECOND_NS, .tick = swap, .context = &moves});
+    struct matrix_machine *machine =
+        machine_create((struct matrix_machine_options){.duration_ns = 60 * SECOND_NS,
+                                                       .tick_ns = 30 * MILLISECOND_NS,
+                                                       .tick = swap,
+                                                       .context = &moves});
     for (unsigned i = 0; i < GUESTS; i++)
         add(machine, &guests[i], on(i % 2, 1));
-    assert_int_equal(run(machine).end, MATRIX_CORE_ALL_ENDED);
+    const struct matrix_core_result result = run(machine);
     for (unsigned i = 0; i < GUESTS; i++) {
         const struct matrix_machine_guest guest = guest_at(machine, i);
-        print_message("# %s: %llu moves\n", guest.info.name, (unsigned long long)guest.moves);
+        print_message("# %s: %llu moves, %s, %llu ns of CPU time\n", guest.info.name,
+                      (unsigned long long)guest.moves, guest.guest.state,
+                      (unsigned long long)guest.guest.cpu_ns);
+    }
+    assert_int_equal(result.end, MATRIX_CORE_ALL_ENDED);
+    for (unsigned i = 0; i < GUESTS; i++) {
+        const struct matrix_machine_guest guest = guest_at(machine, i);
         assert_int_equal(guest.info.state, MATRIX_VM_EXITED);
         assert_int_equal(guest.info.status, 0);
     }
