@@ -9,7 +9,7 @@ here=$(dirname -- "$(readlink -f -- "$0")")
 
 if [ "$1" != --inside ]; then
     status=0
-    "$1/matrix" lab run --cpus 2 --timeout 10min -- "$here/watching.sh" --inside "$1" || status=$?
+    "$1/matrix" lab run --timeout 10min -- "$here/watching.sh" --inside "$1" || status=$?
     [ "$status" = 0 ] || echo "Bail out! the lab ended with status $status"
     exit
 fi
