@@ -180,10 +180,11 @@ struct matrix_error *policy_add_group(struct policy *policy, struct policy_entit
     if (!groups)
         return error_host(ENOMEM, "make group %s", name);
     policy->groups = groups;
-    struct group *group = calloc(1, sizeof(*group) + strlen(name) + 1);
+    const size_t name_bytes = strlen(name) + 1;
+    struct group *group = calloc(1, sizeof(*group) + name_bytes);
     if (!group)
         return error_host(ENOMEM, "make group %s", name);
-    strcpy(group->name, name);
+    memcpy(group->name, name, name_bytes);
     struct matrix_error *error = policy_add(policy, parent, &group->entity, group->name, contract);
     if (!error) {
         error = queue_create(policy, &group->inside, &group->entity);
