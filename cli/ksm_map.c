@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/drawing.h"
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/common.h"
@@ -84,7 +85,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         break;
     case KEY_PICTURE:
         options->picture = value;
-        error = error_prefix(ksm_picture_check_name(value), "--picture");
+        error = error_prefix(drawing_check_name(value), "--picture");
         break;
     case KEY_LAYOUT:
         error = set_layout(options, value);

@@ -6,6 +6,7 @@
 #include "cli/trace.h"
 
 #include "base/cleanup.h"
+#include "base/drawing.h"
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/common.h"
@@ -43,7 +44,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         break;
     case 'p':
         options->picture = argument;
-        error = trace_picture_check_name(argument);
+        error = drawing_check_name(argument);
         break;
     case ARGP_KEY_ARG:
         if (options->target)

@@ -43,8 +43,6 @@ double trace_share(const struct trace *trace, size_t guest);
 /* Trace Event Format, as Perfetto and chrome://tracing read it. */
 struct matrix_error *trace_write_json(const struct trace *trace, FILE *file) MATRIX_MUST_CHECK;
 
-/* path: FILE.svg or FILE.png; what else it may be is refused before anything is watched. */
-struct matrix_error *trace_picture_check_name(const char *path) MATRIX_MUST_CHECK;
 struct matrix_error *trace_draw(const struct trace *trace, const char *path) MATRIX_MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
  * A trace drawn: a line for the core and one for each guest, over the whole time, and below it a
  * twentieth of that from its middle, in which single slices can be seen. By cairo.
  */
+#include "base/drawing.h"
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/trace.h"
@@ -47,47 +48,7 @@ struct panel {
     double top;
 };
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), of_end = strlen(end);
-    return length > of_end && strcmp(text + length - of_end, end) == 0;
-}
-
-struct matrix_error *trace_picture_check_name(const char *path)
-{
-    if (ends_with(path, ".png") || ends_with(path, ".svg"))
-        return NULL;
-    return error_usage("name it FILE.png or FILE.svg", "%s: no such kind of picture", path);
-}
-
 /* --- parts ----------------------------------------------------------------------------------- */
-
-static void set_colour(cairo_t *cairo, uint32_t colour)
-{
-    cairo_set_source_rgb(cairo, (colour >> 16 & 0xff) / 255.0, (colour >> 8 & 0xff) / 255.0,
-                         (colour & 0xff) / 255.0);
-}
-
-/* align: 0 begins at x, 0.5 is centred there, 1 ends there. Names are whatever they are. */
-static void draw_text(cairo_t *cairo, double x, double y, double align, const char *text)
-{
-    char clean[160];
-    size_t length = 0;
-    for (; *text && length + 1 < sizeof(clean); text++)
-        clean[length++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
-    clean[length] = '\0';
-    cairo_text_extents_t extents;
-    cairo_text_extents(cairo, clean, &extents);
-    cairo_move_to(cairo, x - align * extents.x_advance, y);
-    cairo_show_text(cairo, clean);
-}
-
-static void set_font(cairo_t *cairo, bool bold, double size)
-{
-    cairo_select_font_face(cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
-                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
-    cairo_set_font_size(cairo, size);
-}
 
 /* A hundredth of a pixel is more than can be seen, and fewer digits than all of them. */
 static double x_of(const struct panel *panel, uint64_t time_ns)
@@ -119,7 +80,7 @@ static void draw_stays(const struct picture *picture, const struct panel *panel,
         to = x_of(panel, stay->end_ns);
     }
     cairo_rectangle(picture->cairo, from, y, to > from ? to - from : 0, BAR);
-    set_colour(picture->cairo, colours[guest % COLOURS]);
+    drawing_colour(picture->cairo, colours[guest % COLOURS]);
     cairo_fill(picture->cairo);
 }
 
@@ -140,18 +101,18 @@ static void draw_axis(const struct picture *picture, const struct panel *panel)
     const double bottom = panel->top + (double)(picture->row_count + 1) * ROW;
     cairo_t *cairo = picture->cairo;
     const uint64_t first = (panel->from_ns - begin + tick - 1) / tick * tick;
-    set_font(cairo, false, FONT - 2);
+    drawing_font(cairo, false, FONT - 2);
     cairo_set_line_width(cairo, 1);
     for (uint64_t time = first; begin + time <= panel->to_ns; time += tick) {
         char text[32];
         const double x = x_of(panel, begin + time);
-        set_colour(cairo, LIGHT);
+        drawing_colour(cairo, LIGHT);
         cairo_move_to(cairo, x, panel->top);
         cairo_line_to(cairo, x, bottom);
         cairo_stroke(cairo);
-        set_colour(cairo, GREY);
+        drawing_colour(cairo, GREY);
         snprintf(text, sizeof(text), "%.6g ms", (double)time / 1e6);
-        draw_text(cairo, x, bottom + LINE - 4, 0.5, text);
+        drawing_text(cairo, x, bottom + LINE - 4, 0.5, text);
     }
 }
 
@@ -161,20 +122,20 @@ static void draw_labels(const struct picture *picture, const struct panel *panel
     cairo_t *cairo = picture->cairo;
     char text[MATRIX_BOARD_NAME_BYTES + 32];
     const double x = MARGIN + LABEL - 10;
-    set_font(cairo, true, FONT);
-    set_colour(cairo, 0);
+    drawing_font(cairo, true, FONT);
+    drawing_colour(cairo, 0);
     if (trace->core.host_cpu < 0)
-        draw_text(cairo, x, panel->top + ROW / 2 + FONT / 3, 1, "the core");
+        drawing_text(cairo, x, panel->top + ROW / 2 + FONT / 3, 1, "the core");
     else {
         snprintf(text, sizeof(text), "core %d", (int)trace->core.host_cpu);
-        draw_text(cairo, x, panel->top + ROW / 2 + FONT / 3, 1, text);
+        drawing_text(cairo, x, panel->top + ROW / 2 + FONT / 3, 1, text);
     }
-    set_font(cairo, false, FONT);
+    drawing_font(cairo, false, FONT);
     for (size_t line = 0; line < picture->row_count; line++) {
         const size_t guest = picture->rows[line];
         snprintf(text, sizeof(text), "%.16s  %.2f %%", trace->guests[guest].name,
                  100 * trace_share(trace, guest));
-        draw_text(cairo, x, panel->top + (double)(line + 1) * ROW + ROW / 2 + FONT / 3, 1, text);
+        drawing_text(cairo, x, panel->top + (double)(line + 1) * ROW + ROW / 2 + FONT / 3, 1, text);
     }
 }
 
@@ -217,20 +178,20 @@ static void draw(const struct picture *picture)
     struct panel whole = {trace->begin_ns, trace->end_ns, MARGIN + 2 * LINE};
     struct panel part = {middle, middle + span / ZOOM, whole.top + height};
     cairo_t *cairo = picture->cairo;
-    set_colour(cairo, 0xffffff);
+    drawing_colour(cairo, 0xffffff);
     cairo_paint(cairo);
-    set_colour(cairo, 0);
-    set_font(cairo, true, FONT + 3);
+    drawing_colour(cairo, 0);
+    drawing_font(cairo, true, FONT + 3);
     snprintf(text, sizeof(text), "Who was on the core: %s, slices of %s, %zu stays",
              format_duration(duration, span), format_duration(slice, trace->core.slice_ns),
              trace->stay_count);
-    draw_text(cairo, MARGIN, MARGIN + FONT, 0, text);
+    drawing_text(cairo, MARGIN, MARGIN + FONT, 0, text);
     draw_panel(picture, &whole);
-    set_colour(cairo, 0);
-    set_font(cairo, true, FONT);
+    drawing_colour(cairo, 0);
+    drawing_font(cairo, true, FONT);
     snprintf(text, sizeof(text), "of that, %s from the middle",
              format_duration(duration, span / ZOOM));
-    draw_text(cairo, MARGIN, part.top - LINE / 2, 0, text);
+    drawing_text(cairo, MARGIN, part.top - LINE / 2, 0, text);
     draw_panel(picture, &part);
 }
 
@@ -251,7 +212,7 @@ struct matrix_error *trace_draw(const struct trace *trace, const char *path)
     const double width = 2 * MARGIN + LABEL + WIDTH + 30;
     const double height =
         2 * MARGIN + 2 * LINE + 2 * ((double)(picture.row_count + 1) * ROW + LINE) + GAP;
-    const bool is_png = ends_with(path, ".png");
+    const bool is_png = drawing_is_png(path);
     cairo_surface_t *surface =
         is_png ? cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height)
                : cairo_svg_surface_create(path, width, height);

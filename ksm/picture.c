@@ -3,6 +3,7 @@
 #include "ksm/picture.h"
 
 #include "base/cleanup.h"
+#include "base/drawing.h"
 #include "base/error.h"
 #include "base/parse.h"
 #include <cairo-svg.h>
@@ -54,47 +55,7 @@ uint32_t ksm_state_colour(enum ksm_state state)
     return colours[state];
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), of_end = strlen(end);
-    return length > of_end && strcmp(text + length - of_end, end) == 0;
-}
-
-struct matrix_error *ksm_picture_check_name(const char *path)
-{
-    if (ends_with(path, ".png") || ends_with(path, ".svg"))
-        return NULL;
-    return error_usage("name it FILE.png or FILE.svg", "%s: no such kind of picture", path);
-}
-
 /* --- text ------------------------------------------------------------------------------------- */
-
-static void set_colour(cairo_t *cairo, uint32_t colour)
-{
-    cairo_set_source_rgb(cairo, (colour >> 16 & 0xff) / 255.0, (colour >> 8 & 0xff) / 255.0,
-                         (colour & 0xff) / 255.0);
-}
-
-/* align: 0 begins at x, 0.5 is centred there, 1 ends there. Names are whatever they are. */
-static void draw_text(cairo_t *cairo, double x, double y, double align, const char *text)
-{
-    char clean[160];
-    size_t length = 0;
-    for (; *text && length + 1 < sizeof(clean); text++)
-        clean[length++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
-    clean[length] = '\0';
-    cairo_text_extents_t extents;
-    cairo_text_extents(cairo, clean, &extents);
-    cairo_move_to(cairo, x - align * extents.x_advance, y);
-    cairo_show_text(cairo, clean);
-}
-
-static void set_font(cairo_t *cairo, bool bold, double size)
-{
-    cairo_select_font_face(cairo, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
-                           bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
-    cairo_set_font_size(cairo, size);
-}
 
 static char *format_pages(char text[FORMAT_BYTES], uint64_t pages)
 {
@@ -142,7 +103,7 @@ static void draw_axis(const struct picture *picture, size_t subject, double x, d
     const unsigned step = grid->side / 8 ? grid->side / 8 : 1;
     if (grid->layout == KSM_HILBERT)
         return;
-    set_font(picture->cairo, false, FONT - 3);
+    drawing_font(picture->cairo, false, FONT - 3);
     for (unsigned row = 0; row < rows; row += step) {
         char text[FORMAT_BYTES];
         const struct ksm_place place = {
@@ -153,7 +114,7 @@ static void draw_axis(const struct picture *picture, size_t subject, double x, d
             snprintf(text, sizeof(text), "%llx", (unsigned long long)address >> 12);
         else
             format_size(text, address);
-        draw_text(picture->cairo, x - 5, y + row * scale + FONT - 4, 1, text);
+        drawing_text(picture->cairo, x - 5, y + row * scale + FONT - 4, 1, text);
     }
 }
 
@@ -164,23 +125,23 @@ static void draw_panel(const struct picture *picture, size_t subject, double x, 
     const struct ksm_subject *of = &map->list->subjects[subject];
     const unsigned scale = PANEL / picture->grid.side;
     char text[160], one[FORMAT_BYTES], two[FORMAT_BYTES], three[FORMAT_BYTES];
-    set_colour(cairo, 0);
-    set_font(cairo, true, FONT + 1);
+    drawing_colour(cairo, 0);
+    drawing_font(cairo, true, FONT + 1);
     snprintf(text, sizeof(text), "%.63s (%d), %s", of->name, of->pid,
              format_pages(one, ksm_subject_pages(of)));
-    draw_text(cairo, x, y + LINE - 5, 0, text);
-    set_font(cairo, false, FONT);
+    drawing_text(cairo, x, y + LINE - 5, 0, text);
+    drawing_font(cairo, false, FONT);
     snprintf(text, sizeof(text), "with others %s, within %s, saved %s",
              format_pages(one, map->counts[subject].pages[KSM_SHARED]),
              format_pages(two, map->counts[subject].pages[KSM_WITHIN]),
              format_size(three, (uint64_t)map->counts[subject].saved_bytes));
-    draw_text(cairo, x, y + 2 * LINE - 5, 0, text);
+    drawing_text(cairo, x, y + 2 * LINE - 5, 0, text);
     y += CAPTION;
     draw_axis(picture, subject, x, y, scale);
     cairo_surface_t *image = make_image(picture, subject, scale);
     cairo_set_source_surface(cairo, image, x, y);
     cairo_paint(cairo);
-    set_colour(cairo, 0x808080);
+    drawing_colour(cairo, 0x808080);
     cairo_set_line_width(cairo, 1);
     cairo_rectangle(cairo, x - 0.5, y - 0.5, cairo_image_surface_get_width(image) + 1.0,
                     cairo_image_surface_get_height(image) + 1.0);
@@ -199,18 +160,18 @@ static void draw_legend(const struct picture *picture, double x, double y)
         uint64_t pages = 0;
         for (size_t j = 0; j < map->list->count; j++)
             pages += map->counts[j].pages[legend[i]];
-        set_colour(cairo, colours[legend[i]]);
+        drawing_colour(cairo, colours[legend[i]]);
         cairo_rectangle(cairo, x, y, 26, LINE - 2);
         cairo_fill_preserve(cairo);
-        set_colour(cairo, 0x404040);
+        drawing_colour(cairo, 0x404040);
         cairo_stroke(cairo);
-        set_colour(cairo, 0);
-        set_font(cairo, false, FONT);
-        draw_text(cairo, x + 36, y + FONT, 0, ksm_state_text(legend[i]));
-        draw_text(cairo, x + 270, y + FONT, 1, format_pages(one, pages));
-        draw_text(cairo, x + 390, y + FONT, 1, format_count(two, pages));
+        drawing_colour(cairo, 0);
+        drawing_font(cairo, false, FONT);
+        drawing_text(cairo, x + 36, y + FONT, 0, ksm_state_text(legend[i]));
+        drawing_text(cairo, x + 270, y + FONT, 1, format_pages(one, pages));
+        drawing_text(cairo, x + 390, y + FONT, 1, format_count(two, pages));
         if (i == 0)
-            draw_text(cairo, x + 390, y - 8, 1, "pages");
+            drawing_text(cairo, x + 390, y - 8, 1, "pages");
     }
     y += LINE;
     if (picture->grid.pages_per_tile == 1)
@@ -219,11 +180,11 @@ static void draw_legend(const struct picture *picture, double x, double y)
         snprintf(text, sizeof(text), "A tile is %s, as most of its %s pages are,",
                  format_pages(one, picture->grid.pages_per_tile),
                  format_count(two, picture->grid.pages_per_tile));
-    draw_text(cairo, x, y, 0, text);
-    draw_text(cairo, x, y + LINE, 0,
-              picture->grid.layout == KSM_ROWS
-                  ? "in order of address: to the right, then down."
-                  : "in order of address along Hilbert's curve, from the upper left.");
+    drawing_text(cairo, x, y, 0, text);
+    drawing_text(cairo, x, y + LINE, 0,
+                 picture->grid.layout == KSM_ROWS
+                     ? "in order of address: to the right, then down."
+                     : "in order of address along Hilbert's curve, from the upper left.");
 }
 
 /* --- heat map --------------------------------------------------------------------------------- */
@@ -249,18 +210,18 @@ static void draw_cell(const struct picture *picture, size_t first, size_t second
     const uint64_t frames = picture->map->pairs[first * picture->map->list->count + second];
     const double share = most ? (double)frames / (double)most : 0;
     char text[FORMAT_BYTES];
-    set_colour(cairo, heat(share));
+    drawing_colour(cairo, heat(share));
     cairo_rectangle(cairo, x, y, cell, cell);
     cairo_fill_preserve(cairo);
-    set_colour(cairo, 0xa0a0a0);
+    drawing_colour(cairo, 0xa0a0a0);
     cairo_stroke(cairo);
     if (cell < CELL_TEXT)
         return;
-    set_colour(cairo, share > 0.5 ? 0xffffff : 0);
-    set_font(cairo, false, FONT - 1);
-    draw_text(cairo, x + cell / 2, y + cell / 2, 0.5, format_count(text, frames));
-    draw_text(cairo, x + cell / 2, y + cell / 2 + LINE - 3, 0.5,
-              format_pages(text, first == second ? picture->map->within[first] : frames));
+    drawing_colour(cairo, share > 0.5 ? 0xffffff : 0);
+    drawing_font(cairo, false, FONT - 1);
+    drawing_text(cairo, x + cell / 2, y + cell / 2, 0.5, format_count(text, frames));
+    drawing_text(cairo, x + cell / 2, y + cell / 2 + LINE - 3, 0.5,
+                 format_pages(text, first == second ? picture->map->within[first] : frames));
 }
 
 static void draw_matrix(const struct picture *picture, double x, double y)
@@ -269,18 +230,18 @@ static void draw_matrix(const struct picture *picture, double x, double y)
     const struct ksm_map *map = picture->map;
     const size_t subjects = map->list->count;
     uint64_t most = 0;
-    set_colour(cairo, 0);
-    set_font(cairo, false, FONT);
-    draw_text(cairo, x, y - 8, 0,
-              "Frames that both map, and what that saves; on the diagonal: in one alone");
+    drawing_colour(cairo, 0);
+    drawing_font(cairo, false, FONT);
+    drawing_text(cairo, x, y - 8, 0,
+                 "Frames that both map, and what that saves; on the diagonal: in one alone");
     for (size_t i = 0; i < subjects * subjects; i++)
         most = map->pairs[i] > most ? map->pairs[i] : most;
     for (size_t i = 0; i < subjects; i++) {
         char label[KSM_LABEL_BYTES];
-        set_colour(cairo, 0);
-        set_font(cairo, false, picture->cell < FONT ? picture->cell : FONT - 1);
-        draw_text(cairo, x + LABEL - 8, y + (double)i * picture->cell + picture->cell / 2 + 4, 1,
-                  ksm_subject_label(map->list, i, label));
+        drawing_colour(cairo, 0);
+        drawing_font(cairo, false, picture->cell < FONT ? picture->cell : FONT - 1);
+        drawing_text(cairo, x + LABEL - 8, y + (double)i * picture->cell + picture->cell / 2 + 4, 1,
+                     ksm_subject_label(map->list, i, label));
         for (size_t j = 0; j < subjects; j++)
             draw_cell(picture, i, j, most, x + LABEL + (double)j * picture->cell,
                       y + (double)i * picture->cell);
@@ -324,14 +285,14 @@ static void draw(const struct picture *picture)
     cairo_t *cairo = picture->cairo;
     char text[200], one[FORMAT_BYTES], two[FORMAT_BYTES], three[FORMAT_BYTES];
     double y = MARGIN;
-    set_colour(cairo, 0xffffff);
+    drawing_colour(cairo, 0xffffff);
     cairo_paint(cairo);
-    set_colour(cairo, 0);
-    set_font(cairo, true, FONT + 4);
+    drawing_colour(cairo, 0);
+    drawing_font(cairo, true, FONT + 4);
     snprintf(text, sizeof(text), "%s merged frames for %s mappings: %s saved",
              format_count(one, map->frames), format_count(two, map->mappings),
              format_size(three, map->saved_bytes));
-    draw_text(cairo, MARGIN, y + FONT, 0, text);
+    drawing_text(cairo, MARGIN, y + FONT, 0, text);
     y += 2 * LINE;
     for (size_t i = 0; i < map->list->count; i++) {
         const size_t row = i / COLUMNS, column = i % COLUMNS;
@@ -355,12 +316,12 @@ struct matrix_error *ksm_picture_draw(const struct ksm_map *map, enum ksm_layout
                                       const char *path)
 {
     struct picture picture = {.map = map};
-    RETURN_IF_ERROR(ksm_picture_check_name(path));
+    RETURN_IF_ERROR(drawing_check_name(path));
     if (map->list->count > KSM_PICTURE_SUBJECTS_MAX)
         return error_usage("name those that are to be drawn", "draw the memory of %zu processes",
                            map->list->count);
     lay_out(&picture, layout);
-    const bool is_png = ends_with(path, ".png");
+    const bool is_png = drawing_is_png(path);
     cairo_surface_t *surface =
         is_png ? cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)picture.width,
                                             (int)picture.height)

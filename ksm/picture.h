@@ -11,9 +11,6 @@
 /* More would not be readable. */
 #define KSM_PICTURE_SUBJECTS_MAX 64
 
-/* Fails unless a file is named FILE.png or FILE.svg. */
-struct matrix_error *ksm_picture_check_name(const char *path) MATRIX_MUST_CHECK;
-
 /* Draws into a file, whose name says of which kind it is. */
 struct matrix_error *ksm_picture_draw(const struct ksm_map *map, enum ksm_layout layout,
                                       const char *path) MATRIX_MUST_CHECK;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* How the merge map is drawn: tiles, Hilbert's curve, colours; and what is read of command lines. */
+#include "base/drawing.h"
 #include "ksm/mappings.h"
 #include "ksm/picture.h"
 #include "ksm/qemu.h"
@@ -90,12 +91,12 @@ static void names_of_pictures_are_checked(void **state)
 {
     static const char *const bad[] = {"", "map", ".png", "map.gif", "map.png.", "svg"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct matrix_error *error = ksm_picture_check_name(bad[i]);
+        struct matrix_error *error = drawing_check_name(bad[i]);
         assert_non_null(error);
         matrix_error_free(error);
     }
-    assert_null(ksm_picture_check_name("a.b/map.png"));
-    assert_null(ksm_picture_check_name("map.svg"));
+    assert_null(drawing_check_name("a.b/map.png"));
+    assert_null(drawing_check_name("map.svg"));
 }
 
 static void mappings_are_read_right(void **state)
