@@ -41,12 +41,13 @@ static size_t pages_of(const char *text)
     return text ? strtoul(text, NULL, 10) << 20 >> 12 : 0;
 }
 
+/* The change is never nothing, and no two processes make the same: ksmd would merge the pages again. */
 static void rewrite(unsigned char *pages, size_t count, size_t wanted)
 {
-    static unsigned char round;
-    round++;
+    static uint64_t round;
+    const uint64_t change = (uint64_t)getpid() << 32 | ++round;
     for (size_t i = 0; i < count && i < wanted; i++)
-        pages[i * PAGE_BYTES] ^= (unsigned char)(round + getpid());
+        *(uint64_t *)(void *)(pages + i * PAGE_BYTES) ^= change;
     printf("wrote %zu\n", wanted < count ? wanted : count);
 }
 
