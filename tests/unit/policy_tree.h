@@ -365,4 +365,26 @@ static int tree_step(struct tree *tree, tree_run *run)
     return guest;
 }
 
+#define PERCENT(percent) ((uint32_t)(percent) * (POLICY_WHOLE / 100))
+
+/* --- how long whoever was picked runs, of the slice that it may ---------------------------------- */
+
+static inline uint64_t run_all(struct tree *tree, int guest, uint64_t slice)
+{
+    return slice;
+}
+
+/* Exits early, or not, or the timer is late. */
+static inline uint64_t run_any(struct tree *tree, int guest, uint64_t slice)
+{
+    switch (random_below(&tree->seed, 4)) {
+    case 0:
+        return random_below(&tree->seed, slice + 1);
+    case 1:
+        return slice + random_below(&tree->seed, SLICE / 20);
+    default:
+        return slice;
+    }
+}
+
 #endif
