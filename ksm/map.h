@@ -105,8 +105,8 @@ static inline enum ksm_state ksm_page_state(uint64_t page)
 
 /*
  * Takes the map of a list of subjects. lens: the module if it can be used, else /proc is read in
- * large pieces. Costs 9 bytes of memory a page, up to 40 more for one that is merged, and less than
- * one and a half times the time that reading the kernel's files takes.
+ * large pieces, by up to four threads (base/crew.h). Costs 9 bytes of memory a page, up to 40 more for
+ * one that is merged.
  *
  * EPERM without CAP_SYS_ADMIN, or where a process is another user's and CAP_SYS_PTRACE is missing;
  * ESRCH: one has ended; ENOSYS: no pagemap or kpageflags in this kernel; EFBIG: more than 8 TiB.

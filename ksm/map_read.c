@@ -4,6 +4,7 @@
  * and /proc/kpagecount, read in large pieces, or the kernel module.
  */
 #include "base/cleanup.h"
+#include "base/crew.h"
 #include "base/error.h"
 #include "ksm/map_internal.h"
 #include "lens/explain.h"
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,6 +26,10 @@
  */
 #define GAP       32
 #define COUNT_GAP 96 /* of kpagecount, whose entries cost less */
+
+/* What takes a thread as long as its start does, many times over: chunks of frames, pieces of groups. */
+#define CHUNKS_PER_THREAD 4
+#define GROUPS_PIECE      1024
 
 /* include/uapi/linux/kernel-page-flags.h */
 #define FRAME_FLAG_ANONYMOUS (1ULL << 12)
@@ -229,9 +235,19 @@ static bool is_asked(uint8_t frame)
     return frame && !(frame & KSM_FRAME_KIND);
 }
 
+/* What the crew reads about. */
+struct kinds {
+    struct map_work *work;
+    int fd;
+    size_t *chunks; /* that were touched */
+};
+
 /* Returns 0 or an errno. */
-static int read_chunk(int fd, uint64_t number, uint8_t *chunk, enum ksm_rule rule)
+static int read_chunk(void *context, size_t index)
 {
+    const struct kinds *kinds = context;
+    const uint64_t number = (uint64_t)kinds->chunks[index] << KSM_FRAMES_SHIFT;
+    uint8_t *chunk = &kinds->work->frames.table[number];
     uint64_t flags[KSM_FRAMES_CHUNK];
     for (size_t i = ksm_frames_next(chunk, 0); i < KSM_FRAMES_CHUNK;
          i = ksm_frames_next(chunk, i)) {
@@ -244,12 +260,12 @@ static int read_chunk(int fd, uint64_t number, uint8_t *chunk, enum ksm_rule rul
              j = ksm_frames_next(chunk, j + 1))
             last = is_asked(chunk[j]) ? j : last;
         const size_t count = last - i + 1;
-        const ssize_t got = read_numbers(fd, number + i, flags, count, PROC_FRAME_NO_PAGE);
+        const ssize_t got = read_numbers(kinds->fd, number + i, flags, count, PROC_FRAME_NO_PAGE);
         if (got < 0)
             return (int)-got;
         for (size_t j = 0; j < count; j++)
             if (is_asked(chunk[i + j]))
-                chunk[i + j] |= (uint8_t)map_kind(flags[j], rule);
+                chunk[i + j] |= (uint8_t)map_kind(flags[j], kinds->work->map->rule);
         i = last + 1;
     }
     return 0;
@@ -258,38 +274,56 @@ static int read_chunk(int fd, uint64_t number, uint8_t *chunk, enum ksm_rule rul
 struct matrix_error *map_read_kinds(struct map_work *work)
 {
     CLEANUP_CLOSE int fd = -1;
+    const size_t all = (size_t)(work->frames.capacity >> KSM_FRAMES_SHIFT);
+    CLEANUP_FREE size_t *chunks = calloc(all + 1, sizeof(*chunks));
+    size_t count = 0;
+    if (!chunks)
+        return error_host(ENOMEM, "read /proc/kpageflags");
     RETURN_IF_ERROR(open_frames("/proc/kpageflags", &fd));
-    for (uint64_t i = 0; i < work->frames.capacity >> KSM_FRAMES_SHIFT; i++) {
-        const uint64_t first = i << KSM_FRAMES_SHIFT;
-        if (!work->frames.touched[i])
-            continue;
-        const int number = read_chunk(fd, first, &work->frames.table[first], work->map->rule);
-        if (number)
-            return error_host(number, "read /proc/kpageflags");
+    for (size_t i = 0; i < all; i++)
+        if (work->frames.touched[i])
+            chunks[count++] = i;
+    struct kinds kinds = {.work = work, .fd = fd, .chunks = chunks};
+    const int number = crew_do(count, CHUNKS_PER_THREAD, read_chunk, &kinds);
+    return number ? error_host(number, "read /proc/kpageflags") : NULL;
+}
+
+struct outside {
+    struct ksm_map *map;
+    int fd;
+};
+
+static int read_counts(void *context, size_t index)
+{
+    const struct outside *outside = context;
+    struct ksm_group *groups = outside->map->groups;
+    const size_t left = outside->map->group_count - index * GROUPS_PIECE;
+    const size_t limit = index * GROUPS_PIECE + (left < GROUPS_PIECE ? left : GROUPS_PIECE);
+    uint64_t counts[PIECE];
+    for (size_t i = index * GROUPS_PIECE; i < limit;) {
+        const uint64_t first = groups[i].frame;
+        size_t end = i + 1;
+        while (end < limit && groups[end].frame - first < PIECE &&
+               groups[end].frame - groups[end - 1].frame <= COUNT_GAP)
+            end++;
+        const size_t count = (size_t)(groups[end - 1].frame - first) + 1;
+        if (read_numbers(outside->fd, first, counts, count, 0) < 0)
+            return EIO;
+        for (; i < end; i++) {
+            const uint64_t all = counts[groups[i].frame - first], inside = groups[i].mappings;
+            groups[i].outside = all > inside && all <= UINT32_MAX ? (uint32_t)(all - inside) : 0;
+        }
     }
-    return NULL;
+    return 0;
 }
 
 void map_read_outside(struct ksm_map *map)
 {
-    uint64_t counts[PIECE];
     CLEANUP_CLOSE int fd = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
-    for (size_t i = 0; fd >= 0 && i < map->group_count;) {
-        const uint64_t first = map->groups[i].frame;
-        size_t end = i + 1;
-        while (end < map->group_count && map->groups[end].frame - first < PIECE &&
-               map->groups[end].frame - map->groups[end - 1].frame <= COUNT_GAP)
-            end++;
-        const size_t count = (size_t)(map->groups[end - 1].frame - first) + 1;
-        if (read_numbers(fd, first, counts, count, 0) < 0)
-            return;
-        for (; i < end; i++) {
-            const uint64_t all = counts[map->groups[i].frame - first];
-            const uint64_t inside = map->groups[i].mappings;
-            map->groups[i].outside =
-                all > inside && all <= UINT32_MAX ? (uint32_t)(all - inside) : 0;
-        }
-    }
+    struct outside outside = {.map = map, .fd = fd};
+    /* Where it cannot be read, nobody else is known of. */
+    if (fd >= 0)
+        crew_do((map->group_count + GROUPS_PIECE - 1) / GROUPS_PIECE, 2, read_counts, &outside);
 }
 
 /* The flags of a page that no one can have merged. */
