@@ -41,11 +41,38 @@ static const char *state_name(const struct matrix_core *core, const struct guest
     return "waiting";
 }
 
+void core_guest_goes_on(struct guest *guest, const struct matrix_core_guest *past,
+                        uint64_t ready_ns)
+{
+    guest->before = (struct policy_share){.cpu_ns = past->cpu_ns,
+                                          .entitled_ns = past->entitled_ns,
+                                          .contended_cpu_ns = past->contended_cpu_ns,
+                                          .contended_total_ns = past->contended_total_ns,
+                                          .alone_ns = past->alone_cpu_ns};
+    guest->slices = past->slices;
+    guest->preemptions = past->preemptions;
+    guest->io_switches = past->io_switches;
+    guest->ready_ns += ready_ns;
+}
+
+/* Here and on cores that it has left. */
+static void share_in_all(const struct matrix_core *core, const struct guest *guest,
+                         struct policy_share *share)
+{
+    const struct policy_share *before = &guest->before;
+    policy_share(core->policy, &guest->entity, share);
+    share->cpu_ns += before->cpu_ns;
+    share->entitled_ns += before->entitled_ns;
+    share->contended_cpu_ns += before->contended_cpu_ns;
+    share->contended_total_ns += before->contended_total_ns;
+    share->alone_ns += before->alone_ns;
+}
+
 void core_describe_guest(const struct matrix_core *core, const struct guest *guest,
                          struct matrix_core_guest *result)
 {
     struct policy_share share;
-    policy_share(core->policy, &guest->entity, &share);
+    share_in_all(core, guest, &share);
 
     const double total = (double)share.contended_total_ns;
     *result = (struct matrix_core_guest){

@@ -51,7 +51,8 @@ struct guest {
     bool paused;   /* the policy does not know it, whatever its tasks could do */
     bool end_told; /* options.ended was called for it */
     uint64_t slices, preemptions, io_switches;
-    uint64_t board_id; /* 0: the board has not seen it */
+    struct policy_share before; /* what other cores gave it before it came here */
+    uint64_t board_id;          /* 0: the board has not seen it */
     uint32_t board_slot;
     uint64_t ready_since_ns,
         ready_ns; /* wall time: since when it can run; how long it could before */
@@ -154,6 +155,10 @@ struct guest *core_find_guest(const struct matrix_core *core, const struct matri
 /* contract.c: what became of its contract. */
 void core_describe_guest(const struct matrix_core *core, const struct guest *guest,
                          struct matrix_core_guest *result);
+
+/* contract.c: it comes from another core, where this became of it: its figures go on. */
+void core_guest_goes_on(struct guest *guest, const struct matrix_core_guest *past,
+                        uint64_t ready_ns);
 
 /* guests.c: calls options.ended for those that have ended since. */
 void core_tell_ends(struct matrix_core *core);

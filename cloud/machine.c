@@ -237,27 +237,3 @@ struct matrix_core *matrix_machine_first_core(struct matrix_machine *machine)
 {
     return machine->cores[0].core;
 }
-
-/* --- what became of it ------------------------------------------------------------------------------- */
-
-bool matrix_machine_core(const struct matrix_machine *machine, unsigned core,
-                         struct matrix_machine_core *result)
-{
-    if (core >= machine->options.cores)
-        return false;
-    const struct machine_core *here = &machine->cores[core];
-    *result = (struct matrix_machine_core){
-        .loop = here->loop,
-        .cpu = here->cpu,
-        .load = placement_load(machine->placement, core),
-        .floors = placement_floors(machine->placement, core),
-    };
-    if (core == 0 || !machine->running)
-        matrix_core_statistics(here->core, &result->loop);
-    return true;
-}
-
-double matrix_machine_shortfall(const struct matrix_machine *machine)
-{
-    return placement_shortfall(machine->placement);
-}

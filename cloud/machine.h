@@ -86,6 +86,14 @@ enum letter_kind {
 struct report_line {
     struct machine_guest *guest;
     struct matrix_machine_guest now;
+    double guaranteed, if_all_run; /* only if letter.refresh */
+};
+
+/* A call of matrix_machine_refresh, until the last core has reported. */
+struct refresh {
+    unsigned missing;
+    void (*done)(struct matrix_machine *machine, void *context);
+    void *context;
 };
 
 struct letter {
@@ -100,7 +108,12 @@ struct letter {
     struct matrix_machine_group *group;
     struct matrix_contract contract;
     struct matrix_error *(*act)(struct machine_core *here, struct letter *letter);
+    struct matrix_vm *vm; /* who comes, and in the answer who has gone, by matrix_machine_replace */
+    bool was_told;        /* in that answer: that it had ended was told before */
+    struct letter *spare; /* seat.last for who comes */
+    struct refresh *refresh;                               /* of a report; NULL: it is for a tick */
     void (*function)(struct matrix_vm *vm, void *context); /* of matrix_machine_call */
+    void (*visit)(struct matrix_core *core, void *context); /* of matrix_machine_visit */
     void (*done)(struct matrix_machine *machine, void *context);
     void *context;
     struct matrix_error *error;
@@ -139,14 +152,27 @@ void machine_core_ended(struct matrix_core *core, struct matrix_vm *vm, void *co
 void machine_core_describe(const struct machine_core *here, const struct seat *seat,
                            struct matrix_machine_guest *now);
 
-/* machine_core.c: what LETTER_CHANGE may ask for. */
+/* machine_core.c: a guest that has its seat comes on the core (if it cannot, that is its end); is taken off
+ * it; has ended (error: because of that), which is told. */
+struct matrix_error *seat_put_on(struct machine_core *here, struct seat *seat) MATRIX_MUST_CHECK;
+void seat_come(struct machine_core *here, struct seat *seat);
+void seat_take_off(struct machine_core *here, struct seat *seat);
+void seat_end(struct machine_core *here, struct seat *seat, struct matrix_error *error);
+
+/* machine_core.c: a group comes on the core, after the one around it; a party is on no core any more. */
+struct matrix_error *lot_open(struct machine_core *here, struct lot *lot);
+void party_unlink(struct party *party);
+
+/* machine_acts.c: what LETTER_CHANGE may ask for. */
 struct matrix_error *act_add_seat(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_remove_seat(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_set_seat(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_pause(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_resume(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_stop(struct machine_core *here, struct letter *letter);
+struct matrix_error *act_replace(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_call(struct machine_core *here, struct letter *letter);
+struct matrix_error *act_visit(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_add_lot(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_set_lot(struct machine_core *here, struct letter *letter);
 struct matrix_error *act_remove_lot(struct machine_core *here, struct letter *letter);
@@ -188,7 +214,9 @@ struct machine_guest {
     uint64_t seen_ns, seen_ready_ns; /* at the last attempt to balance */
     uint64_t now_ns;                 /* when now was */
     double idle; /* between the last two attempts: the part when it could not run */
+    double guaranteed, if_all_run; /* as of the last refresh */
     bool ended, leaving;
+    unsigned replacing; /* calls of matrix_machine_replace that were not answered yet */
     struct matrix_error *error;
 };
 
@@ -255,8 +283,10 @@ void machine_group_forget(struct matrix_machine *machine, struct matrix_machine_
 /* machine_guests.c: if nobody is alive, and nobody may come, the run is over. */
 void machine_look_for_end(struct matrix_machine *machine);
 
-/* machine_balance.c: the tick of the first core; a report has come. */
+/* machine_balance.c: the tick of the first core; all have reported: guests are moved if it is time to. */
 void machine_tick(struct matrix_core *core, void *context);
+void machine_balance(struct matrix_machine *machine);
+/* machine_look.c: a report has come. */
 void machine_take_report(struct matrix_machine *machine, struct letter *letter);
 /* machine_balance.c: what guests that are on no core any more have printed goes out; true: all of it has that must
  * not be lost. */

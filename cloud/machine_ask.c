@@ -37,7 +37,7 @@ ask(struct matrix_machine *machine, const struct matrix_vm *vm,
     struct machine_guest *guest;
     struct letter *letter;
     RETURN_IF_ERROR(prepare(machine, vm, &guest, &letter));
-    if (needs_alive && guest->ended) {
+    if (needs_alive && guest->ended && !guest->replacing) {
         letter_free(letter);
         return error_usage("start it anew", "guest %s has ended", vm->name);
     }
@@ -88,6 +88,48 @@ struct matrix_error *matrix_machine_remove(struct matrix_machine *machine, struc
     return NULL;
 }
 
+struct matrix_error *matrix_machine_replace(struct matrix_machine *machine, struct matrix_vm *old,
+                                            struct matrix_vm *vm)
+{
+    struct machine_guest *guest;
+    struct letter *letter;
+    if (!machine->options.keeps_ended)
+        return error_usage(NULL, "guests that have ended keep no place on this machine");
+    if (vm->state != MATRIX_VM_ALIVE)
+        return error_usage("make a new one", "guest %s has ended already", vm->name);
+    RETURN_IF_ERROR(prepare(machine, old, &guest, &letter));
+    letter->spare = letter_create(LETTER_ENDED);
+    if (!letter->spare) {
+        letter_free(letter);
+        return error_host(ENOMEM, "put guest %s in its place", vm->name);
+    }
+    letter->act = act_replace;
+    letter->vm = vm;
+    guest->vm = vm;
+    guest->replacing++;
+    unit_ask(machine, guest->unit, letter);
+    return NULL;
+}
+
+struct matrix_error *
+matrix_machine_visit(struct matrix_machine *machine, unsigned core,
+                     void (*function)(struct matrix_core *core, void *context),
+                     void (*done)(struct matrix_machine *machine, void *context), void *context)
+{
+    if (core >= machine->options.cores)
+        return error_usage("cores are counted from 0", "core %u of %u", core,
+                           machine->options.cores);
+    struct letter *letter = letter_create(LETTER_CHANGE);
+    if (!letter)
+        return error_host(ENOMEM, "ask core %u", core);
+    letter->act = act_visit;
+    letter->visit = function;
+    letter->done = done;
+    letter->context = context;
+    machine_post(machine, core, letter);
+    return NULL;
+}
+
 /* --- contracts ------------------------------------------------------------------------------------- */
 
 static struct matrix_error *set_in_books(struct matrix_machine *machine,
@@ -95,7 +137,7 @@ static struct matrix_error *set_in_books(struct matrix_machine *machine,
                                          const struct matrix_machine_contract *contract)
 {
     const struct policy_contract changed = machine_contract(contract);
-    if (guest->ended)
+    if (guest->ended && !machine->options.keeps_ended)
         return error_usage("start it anew", "guest %s has ended", guest->vm->name);
     RETURN_IF_ERROR(machine_check_pin(guest->vm->name, contract));
     if (guest->group)
@@ -122,24 +164,4 @@ struct matrix_error *matrix_machine_set(struct matrix_machine *machine, struct m
     letter->contract.group = NULL;
     unit_ask(machine, guest->unit, letter);
     return NULL;
-}
-
-/* --- what became of them ----------------------------------------------------------------------------- */
-
-bool matrix_machine_guest(const struct matrix_machine *machine, size_t index,
-                          struct matrix_machine_guest *result)
-{
-    if (index >= machine->guest_count)
-        return false;
-    const struct machine_guest *guest = machine->guests[index];
-    const struct unit *unit = guest->unit;
-    *result = guest->now;
-    /* Nobody else has it: it is looked at itself. */
-    if (!machine->running || (unit->at == 0 && !unit->moving))
-        machine_core_describe(&machine->cores[unit->at], guest->seat, result);
-    result->guest.group = guest->group ? guest->group->lot->name : NULL;
-    result->core = unit->placed ? unit->item.core : unit->at;
-    result->pinned = unit->item.contract.pinned;
-    result->error = guest->error;
-    return true;
 }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * How guests on other cores are, as far as the first thread knows: each core is asked at each tick. And
- * the balance, from what was told. Called by the first core's loop.
+ * Other cores are asked at each tick how their guests are; and the balance, from what they told. Called by the
+ * first core's loop.
  */
 #include "cloud/machine.h"
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "vmm/output.h"
 #include <stdlib.h>
 
@@ -29,7 +28,8 @@ bool machine_flush(struct matrix_machine *machine)
     for (size_t i = 0; i < machine->guest_count; i++) {
         const struct machine_guest *guest = machine->guests[i];
         const struct console *console = &guest->vm->console;
-        if (!guest->ended || !console->output || !output_waiting(console->output))
+        if (!guest->ended || guest->replacing || !console->output ||
+            !output_waiting(console->output))
             continue;
         done &= matrix_output_flush(console->output) || console->lossy;
     }
@@ -40,7 +40,7 @@ static void ask_all(struct matrix_machine *machine)
 {
     if (machine->reports_missing)
         return; /* somebody is slow: they are not pressed */
-    for (unsigned k = 0; k < machine->options.cores; k++) {
+    for (unsigned k = 1; k < machine->options.cores; k++) {
         struct letter *letter = letter_create(LETTER_REPORT);
         if (!letter)
             continue;
@@ -72,10 +72,14 @@ void machine_tick(struct matrix_core *core, void *context)
 /* --- balance ------------------------------------------------------------------------------------ */
 
 /* The part of the time when the guest could not run, as far as it is known. */
-static double idle_part(struct machine_guest *guest)
+static double idle_part(const struct matrix_machine *machine, struct machine_guest *guest)
 {
     if (guest->ended)
         return 1;
+    if (guest->unit->at == 0 && !guest->unit->moving) { /* others have told */
+        machine_core_describe(&machine->cores[0], guest->seat, &guest->now);
+        guest->now_ns = clock_now_ns(CLOCK_MONOTONIC);
+    }
     if (guest->now_ns <= guest->seen_ns)
         return guest->idle; /* nothing was told since */
     const uint64_t passed = guest->now_ns - guest->seen_ns;
@@ -92,7 +96,7 @@ static void observe(struct matrix_machine *machine)
     for (struct unit *unit = machine->units; unit; unit = unit->next)
         unit->idle = 1;
     for (size_t i = 0; i < machine->guest_count; i++)
-        machine->guests[i]->unit->idle *= idle_part(machine->guests[i]);
+        machine->guests[i]->unit->idle *= idle_part(machine, machine->guests[i]);
     for (struct unit *unit = machine->units; unit; unit = unit->next)
         if (unit->placed && !unit->moving)
             placement_observe(machine->placement, &unit->item,
@@ -110,15 +114,8 @@ static void balance(struct matrix_machine *machine)
         unit_move(machine, HEAP_ENTRY(moves[i].item, struct unit, item));
 }
 
-void machine_take_report(struct matrix_machine *machine, struct letter *letter)
+void machine_balance(struct matrix_machine *machine)
 {
-    machine->cores[letter->from].loop = letter->loop;
-    for (size_t i = 0; i < letter->line_count; i++) {
-        struct machine_guest *guest = letter->lines[i].guest;
-        guest->now = letter->lines[i].now;
-        guest->now_ns = letter->report_ns;
-    }
-    if (--machine->reports_missing == 0 &&
-        is_due(machine, &machine->next_balance_ns, machine->options.rebalance_ns))
+    if (is_due(machine, &machine->next_balance_ns, machine->options.rebalance_ns))
         balance(machine);
 }

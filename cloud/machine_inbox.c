@@ -26,6 +26,7 @@ void letter_free(struct letter *letter)
     if (!letter)
         return;
     matrix_error_free(letter->error);
+    letter_free(letter->spare);
     free(letter->lines);
     free(letter);
 }

@@ -190,20 +190,38 @@ static void receive_ended(struct matrix_machine *machine, struct letter *letter)
     guest->error = letter->error;
     letter->error = NULL;
     machine->alive--;
-    if (!guest->group && guest->unit->placed) {
+    if (!guest->group && guest->unit->placed && !machine->options.keeps_ended) {
         placement_remove(machine->placement, &guest->unit->item);
         guest->unit->placed = false;
     }
+    /* By now it may have been replaced. */
     if (machine->running && machine->options.ended)
-        machine->options.ended(machine, guest->vm, machine->options.context);
+        machine->options.ended(machine, letter->last.guest.vm, machine->options.context);
     machine_look_for_end(machine);
+}
+
+static void receive_replaced(struct matrix_machine *machine, struct letter *letter)
+{
+    struct machine_guest *guest = letter->guest;
+    guest->replacing--;
+    guest->now = letter->last;
+    if (letter->was_told) {
+        guest->ended = false;
+        machine->alive++;
+        matrix_error_free(guest->error);
+        guest->error = NULL;
+    }
+    if (machine->options.removed)
+        machine->options.removed(machine, letter->vm, machine->options.context);
 }
 
 static void receive_changed(struct matrix_machine *machine, struct letter *letter)
 {
     if (letter->act == act_remove_lot)
         machine_group_forget(machine, letter->group);
-    if (letter->act == act_call && letter->done)
+    if (letter->act == act_replace)
+        receive_replaced(machine, letter);
+    if ((letter->act == act_call || letter->act == act_visit) && letter->done)
         letter->done(machine, letter->context);
     if (letter->act != act_remove_seat)
         return;

@@ -33,10 +33,12 @@ struct matrix_machine_options {
     unsigned moves;        /* at most so many guests are moved at a time; 0: 1 */
     const char *policy;    /* "contract", the default, or "round-robin" */
     bool persistent;       /* the run goes on when no guest is left */
+    bool
+        keeps_ended; /* who has ended keeps its place, floor included, until it is removed or replaced */
     void (*tick)(struct matrix_machine *machine, void *context);
     /* A guest has ended. Not for those that the end of the run stops. */
     void (*ended)(struct matrix_machine *machine, struct matrix_vm *vm, void *context);
-    /* matrix_machine_remove is done: the guest may be destroyed, or given to somebody else. */
+    /* matrix_machine_remove or _replace is done: the guest may be destroyed, or given to somebody else. */
     void (*removed)(struct matrix_machine *machine, struct matrix_vm *vm, void *context);
     void *context;
 };
@@ -87,6 +89,15 @@ MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_machine_stop_guest(struct matrix_machine *machine, struct matrix_vm *vm);
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_machine_remove(struct matrix_machine *machine, struct matrix_vm *vm);
+
+/*
+ * Puts a new guest in the place of one, which is stopped if it has not ended: under its contract, with its figures
+ * going on. From now on the place is the new one's for all functions; the old one is the caller's again when
+ * removed is called for it. Only with keeps_ended. MATRIX_ERROR_USAGE: the new one has ended.
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_machine_replace(struct matrix_machine *machine, struct matrix_vm *old, struct matrix_vm *vm);
+
 /*
  * Has function called in the thread of the core where the guest is, between two slices: there alone may a guest
  * be looked into (matrix_vm_translate and the like) while others run. It must not block. Then done (NULL: none)
@@ -96,6 +107,20 @@ MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_machine_call(struct matrix_machine *machine, struct matrix_vm *vm,
                     void (*function)(struct matrix_vm *vm, void *context),
                     void (*done)(struct matrix_machine *machine, void *context), void *context);
+
+/* The same for a core, counted from 0: function may do to it what a tick of it may (matrix_core_board). */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_machine_visit(struct matrix_machine *machine, unsigned core,
+                     void (*function)(struct matrix_core *core, void *context),
+                     void (*done)(struct matrix_machine *machine, void *context), void *context);
+
+/*
+ * Asks all cores how they and their guests are. When done is called, everything that was asked for before
+ * this has been done, and what matrix_machine_guest, _core and _promise say is not older than this call.
+ */
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_machine_refresh(struct matrix_machine *machine,
+                       void (*done)(struct matrix_machine *machine, void *context), void *context);
 
 /* MATRIX_ERROR_USAGE: it has members, or groups. */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
@@ -133,6 +158,11 @@ struct matrix_machine_guest {
 /* index is the order of adding, without those that were removed; false past the last one. */
 MATRIX_API bool matrix_machine_guest(const struct matrix_machine *machine, size_t index,
                                      struct matrix_machine_guest *guest);
+
+/* As matrix_core_promise, for the core where the guest is; elsewhere than on the first as of the last
+ * matrix_machine_refresh. */
+MATRIX_API bool matrix_machine_promise(const struct matrix_machine *machine, size_t index,
+                                       double *guaranteed, double *if_all_run);
 
 struct matrix_machine_core {
     struct matrix_core_statistics loop;

@@ -9,6 +9,7 @@
 struct scene {
     struct matrix_machine *machine;
     struct fake fakes[FAKES_MAX];
+    struct fake *places[4]; /* who is there now */
     size_t count, ended, removed, calls, answers;
     atomic_size_t called;
     struct matrix_machine_group *group, *inner;

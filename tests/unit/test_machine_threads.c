@@ -213,6 +213,95 @@ static void nobody_is_lost(void **state)
     close(fd);
 }
 
+/* --- replaced -------------------------------------------------------------------------------------- */
+
+#define PLACES 4
+
+/* Each place gets one guest after the other, that has ended or not, while places are thrown from core to core. */
+static void exchange(struct scene *scene)
+{
+    for (size_t i = 0; i < PLACES; i++) {
+        struct matrix_machine_guest guest;
+        struct matrix_machine_contract contract = weight(10);
+        assert_true(matrix_machine_guest(scene->machine, i, &guest));
+        if (scene->count == FAKES_MAX || random_below(&scene->seed, 3) == 0)
+            continue;
+        struct fake *fake = &scene->fakes[scene->count++];
+        fake_create(fake, random_below(&scene->seed, 2) ? "spin" : "count", NULL);
+        success(matrix_machine_replace(scene->machine, &scene->places[i]->vm, &fake->vm));
+        scene->places[i] = fake;
+        contract.pinned = true;
+        contract.core = (unsigned)random_below(&scene->seed, 3);
+        ignore(matrix_machine_set(scene->machine, &fake->vm, &contract));
+        success(matrix_machine_resume(scene->machine, &fake->vm));
+    }
+    success(matrix_machine_refresh(scene->machine, note_answer, scene));
+    scene->calls++;
+}
+
+static void places_outlive_guests(void **state)
+{
+    struct scene scene = {.script = exchange};
+    struct matrix_machine_core core;
+    uint64_t charged = 0, got = 0, told = 0;
+    scene_create(&scene, (struct matrix_machine_options){.cores = 3,
+                                                         .persistent = true,
+                                                         .keeps_ended = true,
+                                                         .duration_ns = 1500 * MILLISECOND,
+                                                         .tick_ns = 10 * MILLISECOND});
+    struct matrix_machine_contract contract = weight(10);
+    success(matrix_machine_add_group(scene.machine, "tenant", &contract, &scene.group));
+    for (size_t i = 0; i < PLACES; i++) {
+        contract.group = i == 0 ? scene.group : NULL;
+        scene.places[i] = add(&scene, "count", contract);
+    }
+    assert_int_equal(run(&scene).end, MATRIX_CORE_DURATION);
+    assert_int_equal(scene.count, FAKES_MAX);
+    assert_int_equal(scene.removed, FAKES_MAX - PLACES);
+    assert_int_equal(scene.answers, scene.calls);
+    for (size_t i = 0; i < PLACES; i++) {
+        const struct matrix_machine_guest guest = guest_of(&scene, scene.places[i]);
+        assert_null(guest.error);
+        assert_false(scene.places[i]->removed);
+        told += guest.guest.cpu_ns;
+    }
+    for (unsigned k = 0; matrix_machine_core(scene.machine, k, &core); k++)
+        charged += core.loop.guests_cpu_ns;
+    for (size_t i = 0; i < scene.count; i++)
+        got += scene.fakes[i].vm.cpu_ns;
+    assert_int_equal(charged, got); /* whoever was charged, it is a place's in the end */
+    assert_int_equal(told, got);
+    scene_destroy(&scene);
+}
+
+/* Who has ended holds its floor, and nobody else gets it. */
+static void the_ended_keep_their_floors(void **state)
+{
+    struct scene scene = {0};
+    struct matrix_machine_guest guest;
+    struct fake other;
+    scene_create(&scene, (struct matrix_machine_options){
+                             .cores = 2, .keeps_ended = true, .duration_ns = 300 * MILLISECOND});
+    struct matrix_machine_contract contract = weight(1);
+    contract.contract.floor_ppm = 600000;
+    struct fake *first = add(&scene, "count", contract);
+    add(&scene, "count", contract);
+    assert_int_equal(run(&scene).end, MATRIX_CORE_ALL_ENDED);
+    assert_int_equal(scene.ended, 2);
+    fake_create(&other, "count", NULL);
+    refused(matrix_machine_add(scene.machine, &other.vm, &contract), "no core has room");
+    contract.contract.floor_ppm = 500000;
+    success(matrix_machine_set(scene.machine, &first->vm, &contract));
+    success(matrix_machine_replace(scene.machine, &first->vm, &other.vm));
+    assert_true(first->removed);
+    assert_true(matrix_machine_guest(scene.machine, 0, &guest));
+    assert_ptr_equal(guest.guest.vm, &other.vm);
+    assert_int_equal(guest.guest.contract.floor_ppm, 500000);
+    refused(matrix_machine_replace(scene.machine, &first->vm, &other.vm), "is not on this machine");
+    scene_destroy(&scene);
+    fake_destroy(&other);
+}
+
 /* --- ends -------------------------------------------------------------------------------------------- */
 
 static void all_end(void **state)
@@ -381,6 +470,8 @@ int main(void)
         cmocka_unit_test(cores_are_balanced),
         cmocka_unit_test(sleepers_count_less),
         cmocka_unit_test(nobody_is_lost),
+        cmocka_unit_test(places_outlive_guests),
+        cmocka_unit_test(the_ended_keep_their_floors),
         cmocka_unit_test(all_end),
         cmocka_unit_test(nothing_printed_is_lost),
         cmocka_unit_test(signals_are_for_the_first_core),
