@@ -10,21 +10,37 @@
 #include <signal.h>
 #include <string.h>
 
-/* Asks at one socket, and appends what comes. */
-static struct matrix_error *append(const char *path, pid_t pid, struct cli_board **boards,
-                                   size_t *count)
+/* Asks at one socket for the board of a core, and appends it. cores: out, how many there are. */
+static struct matrix_error *append_core(const char *path, pid_t pid, unsigned core, unsigned *cores,
+                                        struct cli_board **boards, size_t *count)
 {
     struct cli_board *grown = realloc(*boards, (*count + 1) * sizeof(*grown));
     if (!grown)
         return error_host(ENOMEM, "list boards");
     *boards = grown;
-    grown[*count] = (struct cli_board){.pid = pid};
-    RETURN_IF_ERROR(control_board(path, &grown[*count].pid, &grown[*count].board));
+    struct cli_board *board = &grown[*count];
+    *board = (struct cli_board){.pid = pid, .core = core};
+    RETURN_IF_ERROR(control_board(path, &board->pid, core, &board->cores, &board->board));
+    *cores = board->cores;
     ++*count;
     return NULL;
 }
 
-/* One for each process: a list of guests names its socket for each of them. */
+/* All of a socket, or none. */
+static struct matrix_error *append(const char *path, pid_t pid, struct cli_board **boards,
+                                   size_t *count)
+{
+    const size_t before = *count;
+    struct matrix_error *error = NULL;
+    unsigned cores = 1;
+    for (unsigned core = 0; core < cores && !error; core++)
+        error = append_core(path, core ? (*boards)[before].pid : pid, core, &cores, boards, count);
+    while (error && *count > before)
+        matrix_board_close((*boards)[--*count].board);
+    return error;
+}
+
+/* Each process once: a list of guests names its socket for each of them. */
 static struct matrix_error *append_all(const struct control_vm *vms, size_t vm_count, bool strict,
                                        struct cli_board **boards, size_t *count)
 {

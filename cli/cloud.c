@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,21 +27,19 @@
 #define REPORT_PART       (16 << 10)
 #define EXIT_GUEST_STATUS 1 /* a guest ended with a status other than 0 */
 
-/* --- before ------------------------------------------------------------------------------ */
-
-/* The last CPU that this process may use: interrupts mostly go to the first. */
-static int default_cpu(void)
-{
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-        return -1;
-    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; cpu--)
-        if (CPU_ISSET(cpu, &allowed))
-            return cpu;
-    return -1;
-}
-
 /* --- meanwhile --------------------------------------------------------------------------- */
+
+/* One that was kept, or of the guest itself once it has ended: until then it may run on another core. */
+static const struct matrix_report *fault_of(const struct cloud *cloud, unsigned index)
+{
+    const struct cloud_guest *guest = &cloud->guests[index];
+    struct matrix_machine_guest now;
+    if (guest->fault)
+        return guest->fault;
+    const bool has_faulted = cloud_guest_on_machine(cloud, index, &now) &&
+                             now.guest.vm == guest->vm && now.info.state == MATRIX_VM_FAULTED;
+    return has_faulted ? matrix_vm_report(guest->vm) : NULL;
+}
 
 /* Starts to print the reports of guests that have faulted since the last time. Nobody waits for it
  * here: the other guests are running. */
@@ -50,9 +47,7 @@ static void show_faults(struct cloud *cloud)
 {
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         struct cloud_guest *guest = &cloud->guests[i];
-        const struct matrix_report *report = guest->fault ? guest->fault
-                                             : guest->vm  ? matrix_vm_report(guest->vm)
-                                                          : NULL;
+        const struct matrix_report *report = fault_of(cloud, i);
         if (!report || (guest->fault_shown && !guest->fault))
             continue;
         guest->fault_shown |= !guest->fault;
@@ -89,7 +84,7 @@ static void show(struct cloud *cloud)
         show_faults(cloud);
 }
 
-static void tick(struct matrix_core *core, void *context)
+static void tick(struct matrix_machine *machine, void *context)
 {
     struct cloud *cloud = context;
     const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
@@ -100,7 +95,7 @@ static void tick(struct matrix_core *core, void *context)
     }
     /* Nobody hears the guests any more, not even those that have nothing to say. */
     if (matrix_output_failed(cloud->output))
-        matrix_core_stop(core);
+        matrix_machine_stop(machine);
 }
 
 /* With a screen, what guests print takes its way through a pipe, to be shown above the table. */
@@ -188,7 +183,7 @@ static void clean_up(struct cloud *cloud)
 {
     control_server_stop(cloud->control);
     builder_stop(cloud->builder);
-    matrix_core_destroy(cloud->core);
+    matrix_machine_destroy(cloud->machine);
     cloud_destroy_guests(cloud);
     cloud_periods_free(cloud);
     lives_release(&cloud->lives);
@@ -199,6 +194,8 @@ static void clean_up(struct cloud *cloud)
             close(cloud->screen_pipe[end]);
     matrix_kvm_close(cloud->kvm);
     config_free(&cloud->config);
+    free(cloud->cpus);
+    free(cloud->seen_cpu_ns);
     json_decref(cloud->added);
 }
 
@@ -227,34 +224,39 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
     cloud->slice_ns = options->slice_ns        ? options->slice_ns
                       : cloud->config.slice_ns ? cloud->config.slice_ns
                                                : MATRIX_SLICE_DEFAULT_NS;
+    RETURN_IF_ERROR(cloud_cores_choose(cloud, options));
     if (options->check) {
         *status = EXIT_SUCCESS;
-        return error_prefix(cloud_check(&cloud->config, cloud->slice_ns, options->json, stdout),
-                            "%s", options->file);
+        return error_prefix(cloud_check(cloud, options->json, stdout), "%s", options->file);
     }
+    if (!options->quiet)
+        cloud_cores_warn(cloud);
     CLEANUP_FILE FILE *file = NULL;
     if (options->report_path)
         RETURN_IF_ERROR(open_report(options->report_path, &file));
 
-    const int core = options->core != CONFIG_CORE_UNSET ? options->core : cloud->config.core;
-    cloud->host_cpu = core == CONFIG_CORE_UNSET ? default_cpu() : core;
     cloud->has_screen =
         !options->plain && !options->quiet && !options->json && isatty(STDOUT_FILENO);
     cloud->shows_progress = !options->quiet && !cloud->has_screen;
-    const struct matrix_core_options core_options = {
-        .cpu = cloud->host_cpu,
+    const struct matrix_machine_options machine_options = {
+        .cores = cloud->cores,
+        .cpus = cloud->cpus,
+        .rebalance_ns = cloud->rebalance_ns,
+        .moves = cloud->moves,
         .slice_ns = cloud->slice_ns,
         .duration_ns = options->duration_ns ? options->duration_ns : cloud->config.duration_ns,
         .tick_ns = TICK_NS,
         .tick = tick,
         .ended = cloud_live_ended,
-        .persistent = true, /* it is stopped when the lifecycle of its guests is over */
+        .removed = cloud_live_removed,
+        .keeps_ended = true, /* they may be started again */
+        .persistent = true,  /* it is stopped when the lifecycle of its guests is over */
         .context = cloud,
         .policy = cloud->config.policy,
     };
     RETURN_IF_ERROR(matrix_kvm_open(options->kvm_path, &cloud->kvm));
     RETURN_IF_ERROR(open_outputs(cloud, options));
-    RETURN_IF_ERROR(matrix_core_create(&core_options, &cloud->core));
+    RETURN_IF_ERROR(matrix_machine_create(&machine_options, &cloud->machine));
     RETURN_IF_ERROR(error_prefix(cloud_create_groups(cloud), "%s", options->file));
     RETURN_IF_ERROR(cloud_create_guests(cloud, options->file));
     cloud->keeps = options->keep || cloud->config.keep;
@@ -263,11 +265,14 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
     cloud_periods_split(cloud, "start");
 
     struct matrix_core_result result;
-    RETURN_IF_ERROR(cli_control_start(cloud->core, options->control, &cloud->control));
+    const struct control_guests guests =
+        control_guests_of_machine(cloud->machine, cloud->cores);
+    RETURN_IF_ERROR(cli_control_start(&guests, options->control,
+                                      &cloud->control));
     cloud->commands = cloud_commands(cloud);
     if (cloud->control)
         control_server_extend(cloud->control, &cloud->commands);
-    RETURN_IF_ERROR(matrix_core_run(cloud->core, &result));
+    RETURN_IF_ERROR(matrix_machine_run(cloud->machine, &result));
     cloud->has_ended = true;
     control_server_stop(TAKE(cloud->control));
     builder_stop(TAKE(cloud->builder));
@@ -304,5 +309,6 @@ int main(int argc, char **argv)
     struct matrix_error *error = run(&cloud, &options, &status);
     cloud_screen_end(&cloud);
     clean_up(&cloud);
+    free(options.cpus);
     return error ? cli_fail(PROGRAM, error) : status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * `matrix cloud`: options (cloud_options.c), the contract before it (cloud_check.c), its guests
- * (cloud_guests.c), the run itself (cloud.c), what changes in it (cloud_live.c) by command (cloud_commands.c),
+ * (cloud_guests.c), its cores (cloud_cores.c), the run itself (cloud.c), what changes in it (cloud_live.c) by command (cloud_commands.c),
  * what is shown meanwhile (cloud_screen.c), and the report of the contract at the end (cloud_report.c), split
  * at each change (cloud_periods.c).
  */
@@ -25,6 +25,10 @@ struct cloud_options {
     const char *control; /* PATH, auto or none; NULL: not said */
     uint64_t duration_ns, slice_ns;
     int core;
+    unsigned cores, moves; /* 0: not said */
+    int *cpus;             /* of the cores; NULL: not said */
+    uint64_t rebalance_ns;
+    bool has_rebalance;
     bool json, plain, quiet, check, keep;
 };
 
@@ -34,7 +38,7 @@ void cloud_options_parse(int argc, char **argv, struct cloud_options *options);
 /* A guest of the cloud while it runs. */
 struct cloud_guest {
     struct matrix_vm *vm;         /* the one that runs or has ended last; NULL: none was made yet */
-    size_t core_index;            /* with a vm: its place on the core */
+    size_t machine_index;         /* with a vm: its place on the machine */
     struct matrix_output *output; /* its own file; NULL: the shared one */
     int output_fd;
     double promised;            /* its share while all can run */
@@ -72,22 +76,24 @@ struct cloud_periods {
 struct cloud {
     struct cloud_config config;
     struct matrix_kvm *kvm;
-    struct matrix_core *core;
+    struct matrix_machine *machine;
+    unsigned cores, moves;
+    uint64_t rebalance_ns;
+    int *cpus; /* the host CPU of each core; negative: any */
     struct control_server *control;
     struct control_commands commands;
     struct cloud_guest *guests;
-    struct matrix_core_group **groups;
+    struct matrix_machine_group **groups;
     char *directory; /* of the file: what its paths are relative to */
     struct lives lives;
     struct builder *builder;
     bool keeps;        /* it goes on when nothing runs */
     bool has_failures; /* a guest has_failed */
     bool has_ended;    /* the run is over */
-    size_t on_core;    /* guests that were put there */
+    size_t on_machine; /* guests that were put there */
     json_t *added;     /* the requests that added guests: their strings are in use */
     struct cloud_periods periods;
     uint64_t next_show_ns; /* CLOCK_MONOTONIC */
-    int host_cpu;          /* negative: not pinned */
     uint64_t slice_ns;
     struct matrix_output *output;   /* where guests without a file of their own print */
     int screen_pipe[2];             /* with a screen: what they print passes through here */
@@ -96,13 +102,23 @@ struct cloud {
     char *frame_text;
     size_t frame_bytes;
     bool has_screen, shows_progress, cursor_hidden;
-    unsigned screen_lines; /* on the terminal now, to be drawn over */
-    uint64_t seen_ns, seen_cpu_ns;
+    unsigned screen_lines;          /* on the terminal now, to be drawn over */
+    uint64_t seen_ns, *seen_cpu_ns; /* the second: of each core */
 };
 
 /* `--check`: admits the contracts of the file, as a run would, and prints what they come to. */
-struct matrix_error *cloud_check(const struct cloud_config *config, uint64_t slice_ns, bool json,
-                                 FILE *file);
+struct matrix_error *cloud_check(const struct cloud *cloud, bool json, FILE *file);
+
+/* --- cloud_cores.c ------------------------------------------------------------------------------- */
+
+/* How many cores there will be, and on which host CPUs, by options and file. */
+struct matrix_error *cloud_cores_choose(struct cloud *cloud, const struct cloud_options *options);
+
+/* Says on standard error if there are fewer host CPUs than cores. */
+void cloud_cores_warn(const struct cloud *cloud);
+
+/* What the loops of all cores did. */
+void cloud_cores_sum(const struct cloud *cloud, struct matrix_core_statistics *sum);
 
 /* --- cloud_guests.c ---------------------------------------------------------------------------- */
 
@@ -117,32 +133,39 @@ struct matrix_error *cloud_open_output(struct cloud *cloud, unsigned index);
 void cloud_describe_guest(const struct cloud *cloud, unsigned index, char path[PATH_MAX],
                           struct matrix_vm_options *options);
 
-struct matrix_contract cloud_contract(const struct cloud *cloud,
-                                      const struct config_contract *config);
+struct matrix_machine_contract cloud_contract(const struct cloud *cloud,
+                                              const struct config_contract *config);
 
 /* A guest's first vm comes under contract, and is the cloud's. */
-struct matrix_error *cloud_put_on_core(struct cloud *cloud, unsigned index, struct matrix_vm *vm);
+struct matrix_error *cloud_put_on_machine(struct cloud *cloud, unsigned index,
+                                          struct matrix_vm *vm);
 
-/* Looks up anew what everyone is promised. */
+/* Has it looked up anew what everyone is promised. */
 void cloud_tell_promises(struct cloud *cloud);
 
-/* Its vm is about to be replaced: what it did is added to the past. */
-void cloud_guest_ends_as(struct cloud_guest *guest);
+/* Its vm was replaced: what it did is added to the past. */
+void cloud_guest_ends_as(struct cloud_guest *guest, const struct matrix_vm *vm);
 
 /* Its state for people and reports: the core's, or that it does not run because of its lifecycle. */
 const char *cloud_guest_state(const struct cloud *cloud, unsigned index);
 
-/* The guest as the core and its vm know it, those that ran before included. */
+/* The guest as the machine knows it; false: it was not made yet. Of guests on other cores than the first, as of
+ * the last tick. */
+bool cloud_guest_on_machine(const struct cloud *cloud, unsigned index,
+                            struct matrix_machine_guest *guest);
+
+/* The same with those that ran before. */
 void cloud_guest_look(const struct cloud *cloud, unsigned index, struct matrix_core_guest *contract,
                       struct matrix_vm_info *info);
 
 /* --- cloud_live.c -------------------------------------------------------------------------------- */
 
-/* All guests start, or wait; before the core runs. */
+/* All guests start, or wait; before the machine runs. */
 struct matrix_error *cloud_live_begin(struct cloud *cloud);
 
-/* For matrix_core_options.ended. */
-void cloud_live_ended(struct matrix_core *core, struct matrix_vm *vm, void *context);
+/* For matrix_machine_options. */
+void cloud_live_ended(struct matrix_machine *machine, struct matrix_vm *vm, void *context);
+void cloud_live_removed(struct matrix_machine *machine, struct matrix_vm *vm, void *context);
 
 /* Whatever is due by now is done; ends the run when nothing is left to run. */
 void cloud_live_look(struct cloud *cloud);
@@ -192,6 +215,10 @@ void cloud_progress_print(struct cloud *cloud);
 
 /* The contract: promised and given, for people. */
 struct matrix_error *cloud_report_print(const struct cloud *cloud, FILE *file);
+
+/* cloud_report_cores.c: each core, its load, its floors and its loop: for people, and as JSON. */
+struct matrix_error *cloud_report_print_cores(const struct cloud *cloud, FILE *file);
+json_t *cloud_report_cores_json(const struct cloud *cloud);
 
 /* The same as JSON; the fields are documented in docs/cloud.md. */
 struct matrix_error *cloud_report_write_json(const struct cloud *cloud, FILE *file);

@@ -20,6 +20,11 @@ static bool find_guest(struct control_call *call, const char *name, unsigned *in
     return false;
 }
 
+static json_t *pin_json(const struct config_contract *contract)
+{
+    return contract->is_pinned ? json_integer(contract->pin) : json_null();
+}
+
 /* A guest as it is now. */
 static json_t *guest_json(const struct cloud *cloud, unsigned index)
 {
@@ -28,13 +33,16 @@ static json_t *guest_json(const struct cloud *cloud, unsigned index)
     const struct matrix_error *error = cloud->guests[index].error;
     struct matrix_core_guest contract;
     struct matrix_vm_info info;
+    struct matrix_machine_guest now;
     cloud_guest_look(cloud, index, &contract, &info);
+    const bool is_there = cloud_guest_on_machine(cloud, index, &now);
     return json_pack(
-        "{s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:I, s:o, s:o, s:o}", "guest", config->name, "life",
-        life_state_name(life->state), "state", contract.state, "restarts", (int)life->restarts,
-        "weight", (int)config->contract.weight, "floor_ppm", (int)config->contract.floor_ppm,
-        "ceiling_ppm", (int)config->contract.ceiling_ppm, "latency_ns",
-        (json_int_t)config->contract.latency_ns, "exit_status",
+        "{s:s, s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:I, s:o, s:o, s:o}", "guest", config->name,
+        "life", life_state_name(life->state), "state", contract.state, "core",
+        is_there ? json_integer(now.core) : json_null(), "pin", pin_json(&config->contract),
+        "restarts", (int)life->restarts, "weight", (int)config->contract.weight, "floor_ppm",
+        (int)config->contract.floor_ppm, "ceiling_ppm", (int)config->contract.ceiling_ppm,
+        "latency_ns", (json_int_t)config->contract.latency_ns, "exit_status",
         info.state == MATRIX_VM_EXITED && cloud->guests[index].vm ? json_integer(info.status)
                                                                   : json_null(),
         "output", config->output ? control_string(config->output) : json_null(), "error",
@@ -90,14 +98,18 @@ static json_t *command_resume(struct control_call *call)
 /* What a request says of a contract; negative: nothing. */
 struct contract_request {
     json_int_t weight, floor_ppm, ceiling_ppm, latency_ns;
+    json_int_t pin; /* PIN_UNSAID, PIN_NONE, or a core */
 };
 
-#define CONTRACT_FORMAT "s?I, s?I, s?I, s?I"
+#define PIN_NONE   (-1)
+#define PIN_UNSAID (-2)
+
+#define CONTRACT_FORMAT "s?I, s?I, s?I, s?I, s?I"
 #define CONTRACT_MEMBERS(r)                                                                 \
     "weight", &(r)->weight, "floor_ppm", &(r)->floor_ppm, "ceiling_ppm", &(r)->ceiling_ppm, \
-        "latency_ns", &(r)->latency_ns
+        "latency_ns", &(r)->latency_ns, "pin", &(r)->pin
 
-#define NOTHING_SAID ((struct contract_request){-1, -1, -1, -1})
+#define NOTHING_SAID ((struct contract_request){-1, -1, -1, -1, PIN_UNSAID})
 
 /* Applies it to a contract; whether it can be kept is the policy's to say. */
 static bool apply_contract(struct control_call *call, const struct contract_request *request,
@@ -108,6 +120,12 @@ static bool apply_contract(struct control_call *call, const struct contract_requ
     if (request->floor_ppm > MATRIX_WHOLE_CORE || request->ceiling_ppm > MATRIX_WHOLE_CORE)
         return control_refuse(call, "bad_request", "floor_ppm, ceiling_ppm: 0 to %d",
                               MATRIX_WHOLE_CORE);
+    if (request->pin < PIN_UNSAID || request->pin >= CONFIG_CORES_MAX)
+        return control_refuse(call, "bad_request", "pin: a core, or -1 for none");
+    if (request->pin != PIN_UNSAID) {
+        contract->is_pinned = request->pin != PIN_NONE;
+        contract->pin = contract->is_pinned ? (unsigned)request->pin : 0;
+    }
     if (request->weight >= 0)
         contract->weight = (unsigned)request->weight;
     if (request->floor_ppm >= 0)
@@ -154,9 +172,10 @@ static json_t *set_group(struct control_call *call, const char *name,
     struct matrix_error *error = cloud_live_set_group(cloud, (unsigned)index, &contract);
     if (error)
         return control_refuse_error(call, error);
-    return json_pack("{s:s, s:i, s:i, s:i, s:I}", "group", name, "weight", (int)contract.weight,
-                     "floor_ppm", (int)contract.floor_ppm, "ceiling_ppm", (int)contract.ceiling_ppm,
-                     "latency_ns", (json_int_t)contract.latency_ns);
+    return json_pack("{s:s, s:o, s:i, s:i, s:i, s:I}", "group", name, "pin", pin_json(&contract),
+                     "weight", (int)contract.weight, "floor_ppm", (int)contract.floor_ppm,
+                     "ceiling_ppm", (int)contract.ceiling_ppm, "latency_ns",
+                     (json_int_t)contract.latency_ns);
 }
 
 static json_t *command_set(struct control_call *call)
@@ -284,7 +303,9 @@ static const struct control_command table[] = {
     {"pause", command_pause, "a guest runs no more, for now: guest"},
     {"resume", command_resume, "a paused guest runs again: guest"},
     {"set", command_set,
-     "changes a contract: guest or group; weight, floor_ppm, ceiling_ppm, latency_ns (0: none)"},
+     "changes a contract: guest or group; weight, floor_ppm, ceiling_ppm, latency_ns (0: none), "
+     "pin "
+     "(a core; -1: none)"},
     {"add", command_add,
      "one more guest: guest (its name), image; args, memory_bytes, output, mergeable, group, "
      "restart, and a contract as in set"},

@@ -55,26 +55,28 @@ void cloud_describe_guest(const struct cloud *cloud, unsigned index, char path[P
     };
 }
 
-struct matrix_contract cloud_contract(const struct cloud *cloud,
-                                      const struct config_contract *config)
+struct matrix_machine_contract cloud_contract(const struct cloud *cloud,
+                                              const struct config_contract *config)
 {
-    return (struct matrix_contract){
-        .weight = config->weight,
-        .floor_ppm = config->floor_ppm,
-        .ceiling_ppm = config->ceiling_ppm,
-        .latency_ns = config->latency_ns,
+    return (struct matrix_machine_contract){
+        .contract = {.weight = config->weight,
+                     .floor_ppm = config->floor_ppm,
+                     .ceiling_ppm = config->ceiling_ppm,
+                     .latency_ns = config->latency_ns},
         .group = config->group == CONFIG_NO_GROUP ? NULL : cloud->groups[config->group],
+        .pinned = config->is_pinned,
+        .core = config->pin,
     };
 }
 
-struct matrix_error *cloud_put_on_core(struct cloud *cloud, unsigned index, struct matrix_vm *vm)
+struct matrix_error *cloud_put_on_machine(struct cloud *cloud, unsigned index, struct matrix_vm *vm)
 {
     struct cloud_guest *guest = &cloud->guests[index];
-    const struct matrix_contract contract =
+    const struct matrix_machine_contract contract =
         cloud_contract(cloud, &cloud->config.guests[index].contract);
-    RETURN_IF_ERROR(matrix_core_add_contract(cloud->core, vm, &contract));
+    RETURN_IF_ERROR(matrix_machine_add(cloud->machine, vm, &contract));
     guest->vm = vm;
-    guest->core_index = cloud->on_core++;
+    guest->machine_index = cloud->on_machine++;
     return NULL;
 }
 
@@ -86,7 +88,7 @@ static struct matrix_error *create_guest(struct cloud *cloud, unsigned index)
     RETURN_IF_ERROR(cloud_open_output(cloud, index));
     cloud_describe_guest(cloud, index, path, &options);
     RETURN_IF_ERROR(matrix_vm_create(cloud->kvm, path, &options, &vm));
-    struct matrix_error *error = cloud_put_on_core(cloud, index, vm);
+    struct matrix_error *error = cloud_put_on_machine(cloud, index, vm);
     if (error)
         matrix_vm_destroy(vm);
     return error;
@@ -95,26 +97,35 @@ static struct matrix_error *create_guest(struct cloud *cloud, unsigned index)
 struct matrix_error *cloud_create_groups(struct cloud *cloud)
 {
     const struct cloud_config *config = &cloud->config;
-    cloud->groups = calloc(config->group_count + 1, sizeof(struct matrix_core_group *));
+    cloud->groups = calloc(config->group_count + 1, sizeof(struct matrix_machine_group *));
     if (!cloud->groups)
         return error_host(ENOMEM, "make the groups");
     for (unsigned i = 0; i < config->group_count; i++) {
-        const struct matrix_contract contract = cloud_contract(cloud, &config->groups[i].contract);
-        RETURN_IF_ERROR(error_prefix(matrix_core_add_group(cloud->core, config->groups[i].name,
-                                                           &contract, &cloud->groups[i]),
-                                     "group %s", config->groups[i].name));
+        const struct matrix_machine_contract contract =
+            cloud_contract(cloud, &config->groups[i].contract);
+        RETURN_IF_ERROR(
+            error_prefix(matrix_machine_add_group(cloud->machine, config->groups[i].name, &contract,
+                                                  &cloud->groups[i]),
+                         "group %s", config->groups[i].name));
     }
     return NULL;
 }
 
-void cloud_tell_promises(struct cloud *cloud)
+static void tell_promises(struct matrix_machine *machine, void *context)
 {
+    struct cloud *cloud = context;
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         struct cloud_guest *guest = &cloud->guests[i];
         double least;
         if (guest->vm)
-            matrix_core_promise(cloud->core, guest->core_index, &least, &guest->promised);
+            matrix_machine_promise(machine, guest->machine_index, &least, &guest->promised);
     }
+}
+
+void cloud_tell_promises(struct cloud *cloud)
+{
+    /* Without memory they are told at the next change. */
+    matrix_error_free(matrix_machine_refresh(cloud->machine, tell_promises, cloud));
 }
 
 struct matrix_error *cloud_create_guests(struct cloud *cloud, const char *file)
@@ -151,10 +162,10 @@ void cloud_destroy_guests(struct cloud *cloud)
 
 /* --- looked at ------------------------------------------------------------------------------- */
 
-void cloud_guest_ends_as(struct cloud_guest *guest)
+void cloud_guest_ends_as(struct cloud_guest *guest, const struct matrix_vm *vm)
 {
     struct matrix_vm_info info;
-    matrix_vm_info(guest->vm, &info);
+    matrix_vm_info(vm, &info);
     guest->past.work += info.work;
     guest->past.exits_total += info.exits_total;
     for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)
@@ -163,37 +174,47 @@ void cloud_guest_ends_as(struct cloud_guest *guest)
     guest->past.dropped_bytes += info.dropped_bytes;
 }
 
+bool cloud_guest_on_machine(const struct cloud *cloud, unsigned index,
+                            struct matrix_machine_guest *guest)
+{
+    return cloud->guests[index].vm &&
+           matrix_machine_guest(cloud->machine, cloud->guests[index].machine_index, guest);
+}
+
+/* state: on the machine; NULL: it is not there. */
+static const char *state_of(const struct cloud *cloud, unsigned index, const char *state)
+{
+    const enum life_state life = cloud->lives.lives[index].state;
+    if (!state)
+        return cloud->guests[index].error ? "failed" : life_state_name(life);
+    if (!cloud->has_ended &&
+        (life == LIFE_WAITING || life == LIFE_STARTING || life == LIFE_BACKOFF))
+        return life_state_name(life);
+    return state;
+}
+
 const char *cloud_guest_state(const struct cloud *cloud, unsigned index)
 {
-    const enum life_state state = cloud->lives.lives[index].state;
-    struct matrix_core_guest contract;
-    const bool is_known =
-        cloud->guests[index].vm &&
-        matrix_core_guest(cloud->core, cloud->guests[index].core_index, &contract);
-    if (!is_known)
-        return cloud->guests[index].error ? "failed" : life_state_name(state);
-    if (!cloud->has_ended &&
-        (state == LIFE_WAITING || state == LIFE_STARTING || state == LIFE_BACKOFF))
-        return life_state_name(state);
-    return contract.state;
+    struct matrix_machine_guest guest;
+    return state_of(cloud, index,
+                    cloud_guest_on_machine(cloud, index, &guest) ? guest.guest.state : NULL);
 }
 
 void cloud_guest_look(const struct cloud *cloud, unsigned index, struct matrix_core_guest *contract,
                       struct matrix_vm_info *info)
 {
     const struct cloud_guest *guest = &cloud->guests[index];
-    if (guest->vm && matrix_core_guest(cloud->core, guest->core_index, contract)) {
-        matrix_vm_info(guest->vm, info);
-    } else {
-        const struct config_contract *config = &cloud->config.guests[index].contract;
-        *contract = (struct matrix_core_guest){.promised = NAN,
-                                               .given = NAN,
-                                               .weight = config->weight,
-                                               .contract = cloud_contract(cloud, config)};
-        *info = (struct matrix_vm_info){.name = cloud->config.guests[index].name,
-                                        .state = MATRIX_VM_STOPPED};
+    struct matrix_machine_guest now = {
+        .info = {.name = cloud->config.guests[index].name, .state = MATRIX_VM_STOPPED}};
+    if (!cloud_guest_on_machine(cloud, index, &now)) {
+        const struct matrix_contract config =
+            cloud_contract(cloud, &cloud->config.guests[index].contract).contract;
+        now.guest = (struct matrix_core_guest){
+            .promised = NAN, .given = NAN, .weight = config.weight, .contract = config};
     }
-    contract->state = cloud_guest_state(cloud, index);
+    *contract = now.guest;
+    *info = now.info;
+    contract->state = state_of(cloud, index, now.guest.state);
     info->work += guest->past.work;
     info->exits_total += guest->past.exits_total;
     for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)

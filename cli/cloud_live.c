@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The guests of a running cloud start, stop and change: what cloud/lifecycle.h decides is done here, on the
- * core, with the thread that makes guests. Everything here runs in the core's thread, between two slices.
+ * machine, with the thread that makes guests. Everything here runs in the first core's thread, between two slices.
  */
 #include "cli/cloud.h"
 
@@ -9,13 +9,14 @@
 #include "base/error.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 static uint64_t now_ns(void)
 {
     return clock_now_ns(CLOCK_MONOTONIC);
 }
 
-/* What cannot go wrong: the guest is on the core, and in the state that the lifecycle says. */
+/* What cannot go wrong: the guest is on the machine, and in the state that the lifecycle says. */
 static void expect_none(struct matrix_error *error)
 {
     matrix_error_free(error);
@@ -27,19 +28,19 @@ static void run(void *context, unsigned index)
 {
     struct cloud *cloud = context;
     /* Guests of the file are made before the run, and held until it is their turn. */
-    expect_none(matrix_core_resume(cloud->core, cloud->guests[index].vm));
+    expect_none(matrix_machine_resume(cloud->machine, cloud->guests[index].vm));
 }
 
 static void stop(void *context, unsigned index)
 {
     struct cloud *cloud = context;
-    expect_none(matrix_core_stop_guest(cloud->core, cloud->guests[index].vm));
+    expect_none(matrix_machine_stop_guest(cloud->machine, cloud->guests[index].vm));
 }
 
 static void pause_guest(void *context, unsigned index)
 {
     struct cloud *cloud = context;
-    expect_none(matrix_core_pause(cloud->core, cloud->guests[index].vm));
+    expect_none(matrix_machine_pause(cloud->machine, cloud->guests[index].vm));
 }
 
 static void fail_later(struct cloud *cloud, unsigned index, struct matrix_error *error)
@@ -74,9 +75,9 @@ static const struct life_actions actions = {
 /* --- what becomes of it ------------------------------------------------------------------------ */
 
 /* A copy of its last fault stays, to be shown when the screen is gone. */
-static void keep_fault(struct cloud_guest *guest)
+static void keep_fault(struct cloud_guest *guest, const struct matrix_vm *vm)
 {
-    const struct matrix_report *report = matrix_vm_report(guest->vm);
+    const struct matrix_report *report = matrix_vm_report(vm);
     if (!report || guest->fault_shown)
         return;
     free(guest->fault);
@@ -85,22 +86,33 @@ static void keep_fault(struct cloud_guest *guest)
         *guest->fault = *report;
 }
 
-/* The new one takes the place of the old, or comes on the core for the first time. */
+/* The new one takes the place of the old, or comes on the machine for the first time. */
 static struct matrix_error *put_in_place(struct cloud *cloud, unsigned index, struct matrix_vm *vm)
 {
     struct cloud_guest *guest = &cloud->guests[index];
-    struct matrix_vm *old = guest->vm;
-    if (!old) {
-        RETURN_IF_ERROR(cloud_put_on_core(cloud, index, vm));
-        return matrix_core_pause(cloud->core, vm);
-    }
-    RETURN_IF_ERROR(matrix_core_replace(cloud->core, old, vm));
-    keep_fault(guest);
-    cloud_guest_ends_as(guest);
+    if (!guest->vm)
+        return cloud_put_on_machine(cloud, index, vm);
+    RETURN_IF_ERROR(matrix_machine_replace(cloud->machine, guest->vm, vm));
     guest->vm = vm;
-    guest->fault_shown = false;
-    builder_destroy_guest(cloud->builder, old);
     return NULL;
+}
+
+/* The core where it was has let go of the old one. */
+void cloud_live_removed(struct matrix_machine *machine, struct matrix_vm *vm, void *context)
+{
+    struct cloud *cloud = context;
+    struct matrix_vm_info info;
+    matrix_vm_info(vm, &info);
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        struct cloud_guest *guest = &cloud->guests[i];
+        if (strcmp(cloud->config.guests[i].name, info.name) != 0)
+            continue;
+        keep_fault(guest, vm);
+        cloud_guest_ends_as(guest, vm);
+        guest->fault_shown = false;
+        break;
+    }
+    builder_destroy_guest(cloud->builder, vm);
 }
 
 static void made(void *context, struct build *build)
@@ -120,20 +132,30 @@ static void made(void *context, struct build *build)
     cloud_live_look(cloud);
 }
 
-static bool has_failed(const struct matrix_vm *vm)
+static bool has_failed(const struct matrix_vm_info *info)
 {
-    struct matrix_vm_info info;
-    matrix_vm_info(vm, &info);
-    return info.state == MATRIX_VM_FAULTED ||
-           (info.state == MATRIX_VM_EXITED && info.status != 0) || info.state == MATRIX_VM_STOPPED;
+    return info->state == MATRIX_VM_FAULTED || info->state == MATRIX_VM_STOPPED ||
+           (info->state == MATRIX_VM_EXITED && info->status != 0);
 }
 
-void cloud_live_ended(struct matrix_core *core, struct matrix_vm *vm, void *context)
+/* Why a core could not take it, for reports. */
+static void keep_error(struct cloud_guest *guest, const struct matrix_error *error)
+{
+    matrix_error_free(guest->error);
+    guest->error = error_new(error->kind, 0, NULL, "%s", error->message);
+}
+
+void cloud_live_ended(struct matrix_machine *machine, struct matrix_vm *vm, void *context)
 {
     struct cloud *cloud = context;
-    for (unsigned i = 0; i < cloud->config.guest_count; i++)
-        if (cloud->guests[i].vm == vm)
-            lives_ended(&cloud->lives, i, has_failed(vm), now_ns());
+    struct matrix_machine_guest guest;
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        if (cloud->guests[i].vm != vm || !cloud_guest_on_machine(cloud, i, &guest))
+            continue;
+        if (guest.error)
+            keep_error(&cloud->guests[i], guest.error);
+        lives_ended(&cloud->lives, i, has_failed(&guest.info), now_ns());
+    }
     cloud_live_look(cloud);
 }
 
@@ -150,7 +172,7 @@ void cloud_live_look(struct cloud *cloud)
     }
     lives_tick(&cloud->lives, now_ns());
     if (!cloud->keeps && !cloud->has_failures && lives_are_over(&cloud->lives))
-        matrix_core_stop(cloud->core);
+        matrix_machine_stop(cloud->machine);
 }
 
 /* --- the beginning and the end ---------------------------------------------------------------- */
@@ -162,9 +184,10 @@ struct matrix_error *cloud_live_begin(struct cloud *cloud)
         struct matrix_vm *vm = cloud->guests[i].vm;
         RETURN_IF_ERROR(lives_add(&cloud->lives, &cloud->config.guests[i].life, vm));
         if (vm)
-            RETURN_IF_ERROR(matrix_core_pause(cloud->core, vm));
+            RETURN_IF_ERROR(matrix_machine_pause(cloud->machine, vm));
     }
-    RETURN_IF_ERROR(builder_start(cloud->kvm, cloud->core, made, cloud, &cloud->builder));
+    RETURN_IF_ERROR(builder_start(cloud->kvm, matrix_machine_first_core(cloud->machine), made,
+                                  cloud, &cloud->builder));
     lives_begin(&cloud->lives, now_ns());
     return NULL;
 }
@@ -184,10 +207,10 @@ struct matrix_error *cloud_live_command(struct cloud *cloud, unsigned index,
 struct matrix_error *cloud_live_set(struct cloud *cloud, unsigned index,
                                     const struct config_contract *config)
 {
-    const struct matrix_contract contract = cloud_contract(cloud, config);
+    const struct matrix_machine_contract contract = cloud_contract(cloud, config);
     struct cloud_guest *guest = &cloud->guests[index];
     if (guest->vm)
-        RETURN_IF_ERROR(matrix_core_set_contract(cloud->core, guest->vm, &contract));
+        RETURN_IF_ERROR(matrix_machine_set(cloud->machine, guest->vm, &contract));
     cloud->config.guests[index].contract = *config;
     cloud_tell_promises(cloud);
     cloud_periods_split(cloud, "set %s", cloud->config.guests[index].name);
@@ -197,8 +220,8 @@ struct matrix_error *cloud_live_set(struct cloud *cloud, unsigned index,
 struct matrix_error *cloud_live_set_group(struct cloud *cloud, unsigned index,
                                           const struct config_contract *config)
 {
-    const struct matrix_contract contract = cloud_contract(cloud, config);
-    RETURN_IF_ERROR(matrix_core_set_group(cloud->core, cloud->groups[index], &contract));
+    const struct matrix_machine_contract contract = cloud_contract(cloud, config);
+    RETURN_IF_ERROR(matrix_machine_set_group(cloud->machine, cloud->groups[index], &contract));
     cloud->config.groups[index].contract = *config;
     cloud_tell_promises(cloud);
     cloud_periods_split(cloud, "set group %s", cloud->config.groups[index].name);

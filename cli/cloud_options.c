@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The options of `matrix cloud`. */
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/cloud.h"
 #include "cli/common.h"
 #include "cli/control.h"
 #include "cli/exit_status.h"
+#include "cloud/config_cores.h"
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,11 @@ enum {
     OPTION_JSON,
     OPTION_PLAIN,
     OPTION_KVM,
-    OPTION_CONTROL
+    OPTION_CONTROL,
+    OPTION_CORES,
+    OPTION_CPUS,
+    OPTION_REBALANCE,
+    OPTION_MOVES
 };
 
 static const struct argp_option option_table[] = {
@@ -30,6 +36,11 @@ static const struct argp_option option_table[] = {
     {"duration", 'd', "DURATION", 0, "how long to run, in place of the file's", 0},
     {"slice", 's', "DURATION", 0, "how long a guest runs before another may", 0},
     {"core", 'c', "N|any", 0, "the host CPU to run on (default: the last one allowed)", 0},
+    {"cores", OPTION_CORES, "N", 0, "how many cores, each a host CPU (default: 1)", 0},
+    {"cpus", OPTION_CPUS, "N,N...", 0, "the host CPUs to run on, one for each core", 0},
+    {"rebalance", OPTION_REBALANCE, "DURATION", 0,
+     "move guests between cores that are out of balance, so often at most", 0},
+    {"moves", OPTION_MOVES, "N", 0, "how many guests may be moved at a time (default: 1)", 0},
     {"plain", OPTION_PLAIN, NULL, 0, "no live table, even on a terminal", 0},
     {"quiet", 'q', NULL, 0, "no table, no progress, no report for people", 0},
     {"control", OPTION_CONTROL, "PATH|auto|none", 0, CLI_CONTROL_HELP, 0},
@@ -37,15 +48,39 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-static struct matrix_error *set_core(struct cloud_options *options, const char *argument)
+/* "1,2", which it takes apart. */
+static struct matrix_error *set_cpus(struct cloud_options *options, char *argument)
+{
+    char *texts[CONFIG_CORES_MAX];
+    unsigned count = 0;
+    for (char *rest = argument, *text; (text = strsep(&rest, ",")) && count < CONFIG_CORES_MAX;)
+        texts[count++] = text;
+    free(TAKE(options->cpus));
+    RETURN_IF_ERROR(config_cpus_read(texts, count, &options->cpus));
+    options->cores = count;
+    return NULL;
+}
+
+static struct matrix_error *set_cores(struct cloud_options *options, int key, char *argument)
 {
     uint64_t number = 0;
-    options->core = CONFIG_CORE_ANY;
-    if (strcmp(argument, "any") == 0)
-        return NULL;
-    struct matrix_error *error = parse_u64(argument, 0, 1023, &number);
-    options->core = (int)number;
-    return error_prefix(error, "--core");
+    struct matrix_error *error;
+    switch (key) {
+    case OPTION_CORES:
+        error = parse_u64(argument, 1, CONFIG_CORES_MAX, &number);
+        options->cores = (unsigned)number;
+        free(TAKE(options->cpus));
+        return error_prefix(error, "--cores");
+    case OPTION_CPUS:
+        return error_prefix(set_cpus(options, argument), "--cpus");
+    case OPTION_REBALANCE:
+        options->has_rebalance = true;
+        return error_prefix(config_rebalance_read(argument, &options->rebalance_ns), "--rebalance");
+    default:
+        error = parse_u64(argument, 1, CONFIG_MOVES_MAX, &number);
+        options->moves = (unsigned)number;
+        return error_prefix(error, "--moves");
+    }
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -90,7 +125,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         error = error_prefix(error, "--slice");
         break;
     case 'c':
-        error = set_core(options, argument);
+        error = error_prefix(config_core_read(argument, &options->core), "--core");
+        break;
+    case OPTION_CORES:
+    case OPTION_CPUS:
+    case OPTION_REBALANCE:
+    case OPTION_MOVES:
+        error = set_cores(options, key, argument);
         break;
     case ARGP_KEY_ARG:
         if (options->file)
@@ -112,7 +153,7 @@ static const struct argp argp = {
     .options = option_table,
     .parser = parse_option,
     .args_doc = "FILE",
-    .doc = "Runs the guests of FILE on one core, each for its share of the time.\v"
+    .doc = "Runs the guests of FILE on one core or several, each for its share of the time.\v"
            "Exit status: 0 the contract ran to its end, 1 a guest ended with a status other than "
            "0, 120 a guest was ended by a fault, 121 bad image, 122 bad usage or file, 123 no KVM, "
            "125 the host refused, 128+N signal N.",

@@ -27,9 +27,38 @@ static struct cloud_figures figures_of(const struct cloud *cloud, unsigned index
                                   .entitled_ns = guest.entitled_ns};
 }
 
+/* A period whose figures are still to come, from other cores. */
+struct begin {
+    struct cloud *cloud;
+    size_t index;
+};
+
+static void fill_in(struct matrix_machine *machine, void *context)
+{
+    struct begin *begin = context;
+    struct cloud_period *period = &begin->cloud->periods.list[begin->index];
+    for (unsigned i = 0; i < period->guest_count; i++)
+        period->guests[i] = figures_of(begin->cloud, i);
+    free(begin);
+}
+
+/* The cores are asked after what began the period: their figures are of the time when it was so. */
+static bool ask_for_figures(struct cloud *cloud, size_t index)
+{
+    struct begin *begin = malloc(sizeof(*begin));
+    if (!begin)
+        return false;
+    *begin = (struct begin){cloud, index};
+    struct matrix_error *error = matrix_machine_refresh(cloud->machine, fill_in, begin);
+    if (error)
+        free(begin);
+    matrix_error_free(error);
+    return !error;
+}
+
 void cloud_periods_split(struct cloud *cloud, const char *change, ...)
 {
-    struct matrix_core_statistics loop;
+    struct matrix_machine_core first;
     struct cloud_periods *periods = &cloud->periods;
     if (periods->count == PERIODS_MAX)
         return;
@@ -42,15 +71,16 @@ void cloud_periods_split(struct cloud *cloud, const char *change, ...)
     period->guests = calloc(period->guest_count, sizeof(*period->guests));
     if (!period->guests)
         return;
-    matrix_core_statistics(cloud->core, &loop);
-    period->begin_ns = loop.wall_ns;
+    matrix_machine_core(cloud->machine, 0, &first);
+    period->begin_ns = first.loop.wall_ns;
     va_list arguments;
     va_start(arguments, change);
     vsnprintf(period->change, sizeof(period->change), change, arguments);
     va_end(arguments);
-    for (unsigned i = 0; i < period->guest_count; i++)
-        period->guests[i] = figures_of(cloud, i);
-    periods->count++;
+    if (ask_for_figures(cloud, periods->count))
+        periods->count++;
+    else
+        free(period->guests);
 }
 
 void cloud_periods_free(struct cloud *cloud)

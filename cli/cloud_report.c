@@ -10,6 +10,7 @@
 #include <math.h>
 
 static const struct table_column columns[] = {
+    {"core", TABLE_RIGHT},         {"moves", TABLE_RIGHT}, /* only where there are several cores */
     {"guest", TABLE_LEFT},         {"weight", TABLE_RIGHT}, {"promised", TABLE_RIGHT},
     {"given", TABLE_RIGHT},        {"error", TABLE_RIGHT},  {"CPU time", TABLE_RIGHT},
     {"work", TABLE_RIGHT},         {"slices", TABLE_RIGHT}, {"preempted", TABLE_RIGHT},
@@ -31,12 +32,27 @@ static void share_cell(struct table *table, double share)
         table_cell(table, "%.3f %%", 100 * share);
 }
 
+static void add_core_cells(const struct cloud *cloud, unsigned index, struct table *table)
+{
+    struct matrix_machine_guest guest;
+    char text[FORMAT_BYTES];
+    if (cloud_guest_on_machine(cloud, index, &guest)) {
+        table_cell(table, "%u", guest.core);
+        table_cell(table, "%s", format_count(text, guest.moves));
+    } else {
+        table_cell(table, "-");
+        table_cell(table, "-");
+    }
+}
+
 static void add_row(const struct cloud *cloud, unsigned index, struct table *table)
 {
     struct matrix_core_guest guest;
     struct matrix_vm_info info;
     char text[FORMAT_BYTES];
     cloud_guest_look(cloud, index, &guest, &info);
+    if (cloud->cores > 1)
+        add_core_cells(cloud, index, table);
     table_cell(table, "%s", info.name);
     table_cell(table, "%u", guest.weight);
     const bool has_share = guest.contended_total_ns >= SLICES_MINIMUM * cloud->slice_ns;
@@ -141,7 +157,9 @@ struct matrix_error *cloud_report_print(const struct cloud *cloud, FILE *file)
     struct matrix_core_statistics loop;
     char wall[FORMAT_BYTES], overhead[FORMAT_BYTES], idle[FORMAT_BYTES];
     char median[FORMAT_BYTES], p99[FORMAT_BYTES], worst[FORMAT_BYTES], slice[FORMAT_BYTES];
-    RETURN_IF_ERROR(table_create(columns, sizeof(columns) / sizeof(columns[0]), &table));
+    const size_t first = cloud->cores > 1 ? 0 : 2;
+    RETURN_IF_ERROR(
+        table_create(columns + first, sizeof(columns) / sizeof(columns[0]) - first, &table));
     for (unsigned i = 0; i < cloud->config.guest_count; i++)
         add_row(cloud, i, table);
     fputc('\n', file);
@@ -150,7 +168,7 @@ struct matrix_error *cloud_report_print(const struct cloud *cloud, FILE *file)
     if (error)
         return error;
 
-    matrix_core_statistics(cloud->core, &loop);
+    cloud_cores_sum(cloud, &loop);
     fprintf(file,
             "\n%s in all, slices of %s. The loop took %s of CPU time (%.2f %%, charged to nobody) "
             "for %" PRIu64 " switches; nobody could run for %s.\n"
@@ -162,6 +180,7 @@ struct matrix_error *cloud_report_print(const struct cloud *cloud, FILE *file)
             loop.switches, format_duration(idle, loop.idle_wall_ns),
             format_duration(median, loop.delay_median_ns), format_duration(p99, loop.delay_p99_ns),
             format_duration(worst, loop.delay_worst_ns));
+    RETURN_IF_ERROR(cloud_report_print_cores(cloud, file));
     RETURN_IF_ERROR(print_periods(cloud, file));
     print_remarks(cloud, file);
     return fflush(file) == EOF || ferror(file) ? error_host(errno, "print the report") : NULL;
@@ -191,10 +210,12 @@ static json_t *guest_json(const struct cloud *cloud, unsigned index)
 {
     struct matrix_core_guest guest;
     struct matrix_vm_info info;
+    struct matrix_machine_guest now;
     cloud_guest_look(cloud, index, &guest, &info);
+    const bool is_there = cloud_guest_on_machine(cloud, index, &now);
     return json_pack(
         "{s:s, s:i, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, "
-        "s:s, s:o, s:s?, s:o, s:o, s:i, s:s?}",
+        "s:s, s:o, s:s?, s:o, s:o, s:i, s:s?, s:o, s:I}",
         "name", info.name, "weight", (int)guest.weight, "promised", share_json(guest.promised),
         "given", share_json(guest.given), "error_pp",
         share_json(100 * (guest.given - guest.promised)), "cpu_ns", (json_int_t)guest.cpu_ns,
@@ -208,7 +229,9 @@ static json_t *guest_json(const struct cloud *cloud, unsigned index)
         info.state == MATRIX_VM_EXITED ? json_integer(info.status) : json_null(), "group",
         guest.group, "floor", limit_json(guest.contract.floor_ppm), "ceiling",
         limit_json(guest.contract.ceiling_ppm), "restarts", (int)cloud->lives.lives[index].restarts,
-        "error", cloud->guests[index].error ? cloud->guests[index].error->message : NULL);
+        "error", cloud->guests[index].error ? cloud->guests[index].error->message : NULL, "core",
+        is_there ? json_integer(now.core) : json_null(), "moves",
+        (json_int_t)(is_there ? now.moves : 0));
 }
 
 static json_t *period_guest_json(const struct cloud *cloud, size_t period, unsigned index)
@@ -248,21 +271,23 @@ static json_t *periods_json(const struct cloud *cloud, uint64_t end_ns)
 struct matrix_error *cloud_report_write_json(const struct cloud *cloud, FILE *file)
 {
     struct matrix_core_statistics loop;
-    matrix_core_statistics(cloud->core, &loop);
+    cloud_cores_sum(cloud, &loop);
     json_t *guests = json_array();
     for (unsigned i = 0; i < cloud->config.guest_count; i++)
         json_array_append_new(guests, guest_json(cloud, i));
     json_t *root = json_pack(
-        "{s:i, s:I, s:o, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:o}",
+        "{s:i, s:I, s:o, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:o, s:f, s:o, "
+        "s:o}",
         "version", 1, "duration_ns", (json_int_t)loop.wall_ns, "core",
-        cloud->host_cpu < 0 ? json_null() : json_integer(cloud->host_cpu), "slice_ns",
+        cloud->cpus[0] < 0 ? json_null() : json_integer(cloud->cpus[0]), "slice_ns",
         (json_int_t)cloud->slice_ns, "scheduler", "overhead_ns", (json_int_t)loop.overhead_ns,
         "guests_cpu_ns", (json_int_t)loop.guests_cpu_ns, "idle_ns", (json_int_t)loop.idle_wall_ns,
         "switches", (json_int_t)loop.switches, "decisions", (json_int_t)loop.decisions,
         "timer_signals", (json_int_t)loop.timer_signals, "stale_signals",
         (json_int_t)loop.stale_signals, "delay_median_ns", (json_int_t)loop.delay_median_ns,
         "delay_p99_ns", (json_int_t)loop.delay_p99_ns, "delay_worst_ns",
-        (json_int_t)loop.delay_worst_ns, "guests", guests, "periods",
+        (json_int_t)loop.delay_worst_ns, "cores", cloud_report_cores_json(cloud), "shortfall",
+        matrix_machine_shortfall(cloud->machine), "guests", guests, "periods",
         periods_json(cloud, loop.wall_ns));
     const bool written = root && json_dumpf(root, file, JSON_INDENT(2)) == 0 &&
                          fputc('\n', file) != EOF && fflush(file) != EOF;

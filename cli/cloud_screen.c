@@ -98,12 +98,31 @@ static void frame_end(struct cloud *cloud)
     cloud->frame = NULL;
 }
 
-static void draw_guest(struct cloud *cloud, unsigned index, uint64_t all_cpu_ns, double seconds)
+/* What guests had on its core since the last frame. */
+static uint64_t cpu_around(const struct cloud *cloud, unsigned index)
+{
+    struct matrix_machine_guest guest;
+    struct matrix_machine_core core;
+    if (!cloud_guest_on_machine(cloud, index, &guest) ||
+        !matrix_machine_core(cloud->machine, guest.core, &core))
+        return 0;
+    return core.loop.guests_cpu_ns - cloud->seen_cpu_ns[guest.core];
+}
+
+static void see_cores(struct cloud *cloud)
+{
+    struct matrix_machine_core core;
+    for (unsigned k = 0; matrix_machine_core(cloud->machine, k, &core); k++)
+        cloud->seen_cpu_ns[k] = core.loop.guests_cpu_ns;
+}
+
+static void draw_guest(struct cloud *cloud, unsigned index, double seconds)
 {
     struct cloud_guest *seen = &cloud->guests[index];
     struct matrix_core_guest contract;
     struct matrix_vm_info info;
     char work[FORMAT_BYTES];
+    const uint64_t all_cpu_ns = cpu_around(cloud, index);
     cloud_guest_look(cloud, index, &contract, &info);
 
     const double promised = seen->promised;
@@ -143,10 +162,8 @@ void cloud_screen_draw(struct cloud *cloud)
     struct matrix_core_statistics loop;
     char wall[FORMAT_BYTES], slice[FORMAT_BYTES], worst[FORMAT_BYTES], median[FORMAT_BYTES];
     char core[16];
-    matrix_core_statistics(cloud->core, &loop);
-    const uint64_t all_cpu_ns = loop.guests_cpu_ns - cloud->seen_cpu_ns;
+    cloud_cores_sum(cloud, &loop);
     const double seconds = (double)(loop.wall_ns - cloud->seen_ns + 1) / 1e9;
-    cloud->seen_cpu_ns = loop.guests_cpu_ns;
     cloud->seen_ns = loop.wall_ns;
 
     if (!cloud->cursor_hidden)
@@ -156,15 +173,16 @@ void cloud_screen_draw(struct cloud *cloud)
     pass_output_on(cloud);
     fputs(WRAP_OFF, cloud->frame);
     line(cloud, "%s", "");
-    snprintf(core, sizeof(core), "%d", cloud->host_cpu);
+    snprintf(core, sizeof(core), "%d", cloud->cpus[0]);
     line(cloud, "  matrix cloud   %s   core %s   slice %s", format_duration(wall, loop.wall_ns),
-         cloud->host_cpu < 0 ? "any" : core, format_duration(slice, cloud->slice_ns));
+         cloud->cpus[0] < 0 ? "any" : core, format_duration(slice, cloud->slice_ns));
     line(cloud, "%s", "");
     line(cloud, "  %-12s %8s  %-*s %8s  %9s  %-8s  %14s  %8s  %8s", "guest", "contract", BAR_CELLS,
          "share of the core", "now", "in all", "state", "work", "io/s", "timer/s");
     const unsigned shown = guests_shown(cloud);
     for (unsigned i = 0; i < shown; i++)
-        draw_guest(cloud, i, all_cpu_ns, seconds);
+        draw_guest(cloud, i, seconds);
+    see_cores(cloud);
     if (shown < cloud->config.guest_count)
         line(cloud, "  ... and %u more", cloud->config.guest_count - shown);
     line(cloud, "%s", "");
@@ -194,7 +212,7 @@ void cloud_progress_print(struct cloud *cloud)
     struct matrix_core_statistics loop;
     if (!frame_begin(cloud))
         return;
-    matrix_core_statistics(cloud->core, &loop);
+    cloud_cores_sum(cloud, &loop);
     fprintf(cloud->frame, "%6.1f s", (double)loop.wall_ns / 1e9);
     for (unsigned i = 0; i < guests && i < PROGRESS_GUESTS; i++) {
         struct matrix_core_guest contract;

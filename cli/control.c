@@ -5,13 +5,13 @@
 #include "base/error.h"
 #include <string.h>
 
-struct matrix_error *cli_control_start(struct matrix_core *core, const char *option,
+struct matrix_error *cli_control_start(const struct control_guests *guests, const char *option,
                                        struct control_server **server)
 {
     if (option && strcmp(option, "none") == 0)
         return NULL;
     const bool has_path = option && strcmp(option, "auto") != 0;
-    struct matrix_error *error = control_server_start(core, has_path ? option : NULL, server);
+    struct matrix_error *error = control_server_start(guests, has_path ? option : NULL, server);
     if (!error || option)
         return error_prefix(error, "--control");
     matrix_error_free(error);

@@ -13,7 +13,7 @@
  * Starts the control socket that option asks for. NULL, nothing was said: where that cannot be done
  * the guests run without one.
  */
-struct matrix_error *cli_control_start(struct matrix_core *core, const char *option,
+struct matrix_error *cli_control_start(const struct control_guests *guests, const char *option,
                                        struct control_server **server) MATRIX_MUST_CHECK;
 
 #endif

@@ -162,7 +162,7 @@ static const struct {
       "Guests run no more, for now; their share goes to the others." STATUS}},
     {"resume", {life_options, parse_option, "GUEST...", "Paused guests run again." STATUS}},
     {"set",
-     {set_options, parse_option, "GUEST weight=N floor=P% ceiling=P% latency=TIME",
+     {set_options, parse_option, "GUEST weight=N floor=P% ceiling=P% latency=TIME pin=CORE",
       "Changes a contract, from the next slice on; none in the place of a value takes a "
       "limit away." STATUS}},
     {"add",

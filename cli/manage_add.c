@@ -108,6 +108,8 @@ static json_t *describe(const struct cloud_config *config, const struct config_g
         "restart", guest->life.restart == LIFE_ON_FAILURE ? "on-failure" : "never", "weight",
         (int)contract->weight, "floor_ppm", (int)contract->floor_ppm, "ceiling_ppm",
         (int)contract->ceiling_ppm, "latency_ns", (json_int_t)contract->latency_ns);
+    if (contract->is_pinned)
+        json_object_set_new(members, "pin", json_integer(contract->pin));
     if (contract->group != CONFIG_NO_GROUP)
         json_object_set_new(members, "group", json_string(config->groups[contract->group].name));
     return members;

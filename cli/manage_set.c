@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define WEIGHT_MAX 10000
+#define CORE_LAST  1023
 
 static struct matrix_error *read_value(const char *key, const char *value, json_t *members)
 {
@@ -29,8 +30,13 @@ static struct matrix_error *read_value(const char *key, const char *value, json_
         if (number > INT64_MAX)
             return error_usage("none takes a target away", "\"%s\" is too long", value);
         json_object_set_new(members, "latency_ns", json_integer((json_int_t)number));
+    } else if (strcmp(key, "pin") == 0) {
+        if (!none)
+            RETURN_IF_ERROR(parse_u64(value, 0, CORE_LAST, &number));
+        json_object_set_new(members, "pin", json_integer(none ? -1 : (json_int_t)number));
     } else {
-        return error_usage("use weight, floor, ceiling or latency", "no such part of a contract");
+        return error_usage("use weight, floor, ceiling, latency or pin",
+                           "no such part of a contract");
     }
     return NULL;
 }

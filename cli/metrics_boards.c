@@ -69,7 +69,8 @@ static void ask(struct metrics_process *process, pid_t pid, uint64_t now_ns)
 {
     process->from.pid = pid;
     struct matrix_error *error =
-        control_board(process->path, &process->from.pid, &process->from.board);
+        control_board(process->path, &process->from.pid, process->from.core, &process->from.cores,
+                      &process->from.board);
     if (!error) {
         process->pidfd = (int)syscall(SYS_pidfd_open, process->from.pid, 0);
         process->is_silent = false;
@@ -84,12 +85,12 @@ static void ask(struct metrics_process *process, pid_t pid, uint64_t now_ns)
 
 /* --- who there is ---------------------------------------------------------------------------- */
 
-static struct metrics_process *find(struct metrics *metrics, const char *path,
+static struct metrics_process *find(struct metrics *metrics, const char *path, unsigned core,
                                     const struct stat *status)
 {
     for (size_t i = 0; i < metrics->count; i++) {
         struct metrics_process *process = &metrics->processes[i];
-        if (process->path && process->device == status->st_dev &&
+        if (process->path && process->from.core == core && process->device == status->st_dev &&
             process->inode == status->st_ino && process->made.tv_sec == status->st_ctim.tv_sec &&
             process->made.tv_nsec == status->st_ctim.tv_nsec && strcmp(process->path, path) == 0)
             return process;
@@ -97,15 +98,15 @@ static struct metrics_process *find(struct metrics *metrics, const char *path,
     return NULL;
 }
 
-/* Moves a process that is known to the new list, or makes one. */
-static struct matrix_error *take_over(struct metrics *metrics, const char *path,
+/* Moves a core that is known to the new list, or makes one. */
+static struct matrix_error *take_over(struct metrics *metrics, const char *path, unsigned core,
                                       struct metrics_process *result)
 {
     struct stat status;
-    *result = (struct metrics_process){.pidfd = -1};
+    *result = (struct metrics_process){.pidfd = -1, .from.core = core};
     if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode))
         return NULL;
-    struct metrics_process *known = find(metrics, path, &status);
+    struct metrics_process *known = find(metrics, path, core, &status);
     if (known) {
         *result = *known;
         *known = (struct metrics_process){.pidfd = -1};
@@ -118,6 +119,39 @@ static struct matrix_error *take_over(struct metrics *metrics, const char *path,
     return result->path ? NULL : error_host(ENOMEM, "list control sockets");
 }
 
+/* A core of the process at that socket; those that are new are asked, unless that has taken long already. */
+static struct matrix_error *add_core(struct metrics *metrics, struct metrics *next,
+                                     const struct control_socket *socket, unsigned core,
+                                     uint64_t begun_ns)
+{
+    struct metrics_process *grown =
+        realloc(next->processes, (next->count + 1) * sizeof(*next->processes));
+    if (!grown)
+        return error_host(ENOMEM, "list control sockets");
+    next->processes = grown;
+    struct metrics_process *process = &grown[next->count];
+    RETURN_IF_ERROR(take_over(metrics, socket->path, core, process));
+    if (!process->path)
+        return NULL;
+    next->count++;
+    const uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
+    if (!process->from.board && now_ns >= process->retry_ns && now_ns - begun_ns < ASKING_NS)
+        ask(process, socket->pid, now_ns);
+    return NULL;
+}
+
+static struct matrix_error *add_process(struct metrics *metrics, struct metrics *next,
+                                        const struct control_socket *socket, uint64_t begun_ns)
+{
+    const size_t first = next->count;
+    RETURN_IF_ERROR(add_core(metrics, next, socket, 0, begun_ns));
+    /* How many others there are the first one's answer has said. */
+    const unsigned cores = next->count > first ? next->processes[first].from.cores : 0;
+    for (unsigned core = 1; core < cores; core++)
+        RETURN_IF_ERROR(add_core(metrics, next, socket, core, begun_ns));
+    return NULL;
+}
+
 /* Brings the list of processes up to date; sockets that are gone take theirs with them. */
 static struct matrix_error *update(struct metrics *metrics, const struct control_socket *sockets,
                                    size_t count)
@@ -125,20 +159,10 @@ static struct matrix_error *update(struct metrics *metrics, const struct control
     struct metrics next = *metrics;
     struct matrix_error *error = NULL;
     next.count = 0;
-    next.processes = calloc(count + 1, sizeof(*next.processes));
-    if (!next.processes)
-        return error_host(ENOMEM, "list control sockets");
+    next.processes = NULL;
     const uint64_t begun_ns = clock_now_ns(CLOCK_MONOTONIC);
-    for (size_t i = 0; !error && i < count; i++) {
-        struct metrics_process *process = &next.processes[next.count];
-        error = take_over(metrics, sockets[i].path, process);
-        if (error || !process->path)
-            continue;
-        next.count++;
-        const uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
-        if (!process->from.board && now_ns >= process->retry_ns && now_ns - begun_ns < ASKING_NS)
-            ask(process, sockets[i].pid, now_ns);
-    }
+    for (size_t i = 0; !error && i < count; i++)
+        error = add_process(metrics, &next, &sockets[i], begun_ns);
     metrics_free(metrics);
     *metrics = next;
     return error;
@@ -215,17 +239,19 @@ static struct matrix_error *look_at(struct metrics_process *process)
     RETURN_IF_ERROR(read_guests(process));
     RETURN_IF_ERROR(write_labels(process));
     process->seen_ns = clock_now_ns(CLOCK_MONOTONIC);
-    process->ksm = metrics_ksm_read(process->from.pid);
+    if (process->from.core == 0)
+        process->ksm = metrics_ksm_read(process->from.pid);
     process->is_shown = true;
     return NULL;
 }
 
-/* Whether a process before this one has the same pid: it has two sockets, and is shown once. */
+/* Whether one before this is the same core of the same pid: that has two sockets, and is shown once. */
 static bool is_twin(const struct metrics *metrics, size_t index)
 {
     for (size_t i = 0; i < index; i++)
         if (metrics->processes[i].is_shown &&
-            metrics->processes[i].from.pid == metrics->processes[index].from.pid)
+            metrics->processes[i].from.pid == metrics->processes[index].from.pid &&
+            metrics->processes[i].from.core == metrics->processes[index].from.core)
             return true;
     return false;
 }

@@ -38,6 +38,8 @@ static void print_core(FILE *file, const struct metrics_process *process)
         fputs("any\"", file);
     else
         fprintf(file, "%" PRId64 "\"", process->core.host_cpu);
+    if (process->from.cores > 1)
+        fprintf(file, ",core_number=\"%u\"", process->from.core);
 }
 
 char *metrics_core_labels(const struct metrics_process *process)
@@ -113,7 +115,7 @@ static void print_processes(FILE *file, const struct metrics *metrics, enum metr
         print_head(file, family, format);
         for (size_t j = 0; j < metrics->count; j++) {
             const struct metrics_process *process = &metrics->processes[j];
-            if (process->is_shown)
+            if (process->is_shown && (by_core || process->from.core == 0))
                 family->write(file, family, by_core ? process->core_labels : process->pid_label,
                               process);
         }
@@ -129,8 +131,11 @@ static void print_self(FILE *file, const struct metrics *metrics, enum metrics_f
         .help = "Processes with a control socket that do not answer, or whose board is none."};
     size_t shown_count = 0, silent_count = 0;
     for (size_t i = 0; i < metrics->count; i++) {
-        shown_count += metrics->processes[i].is_shown;
-        silent_count += metrics->processes[i].is_silent;
+        const struct metrics_process *process = &metrics->processes[i];
+        if (process->from.core)
+            continue; /* as its first core */
+        shown_count += process->is_shown;
+        silent_count += process->is_silent;
     }
     print_head(file, &shown, format);
     fprintf(file, METRICS_PREFIX "%s %zu\n", shown.name, shown_count);

@@ -121,6 +121,13 @@ static struct matrix_error *show_end(const struct run_options *options,
     return NULL;
 }
 
+static struct matrix_error *start_control(struct matrix_core *core, const char *option,
+                                          struct control_server **control)
+{
+    const struct control_guests guests = control_guests_of_core(core);
+    return cli_control_start(&guests, option, control);
+}
+
 static struct matrix_error *run(struct run_options *options, struct matrix_kvm *kvm,
                                 struct matrix_output *output, int *status)
 {
@@ -137,7 +144,7 @@ static struct matrix_error *run(struct run_options *options, struct matrix_kvm *
     if (!error)
         error = matrix_core_add(core, result.vm, 1);
     if (!error)
-        error = cli_control_start(core, options->control, &control);
+        error = start_control(core, options->control, &control);
     if (!error)
         error = matrix_core_run(core, &result.end);
     control_server_stop(control);

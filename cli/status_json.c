@@ -82,12 +82,13 @@ static json_t *describe_core(const struct status_core *status)
     json_t *guests = json_array();
     for (size_t i = 0; i < status->guest_count; i++)
         json_array_append_new(guests, describe_guest(status, &status->guests[i]));
-    return json_pack("{s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "pid", (int)status->from.pid,
-                     "core", core->host_cpu < 0 ? json_null() : json_integer(core->host_cpu),
-                     "ended", (int)status->has_ended, "age_ns", number(age_ns), "duration_ns",
-                     number(core->wall_ns), "slice_ns", number(core->slice_ns), "scheduler",
-                     describe_loop(core), "guests_unlisted", number(core->guests_unlisted),
-                     "guests", guests);
+    return json_pack(
+        "{s:i, s:i, s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "pid", (int)status->from.pid,
+        "number", (int)status->from.core, "cores", (int)status->from.cores, "core",
+        core->host_cpu < 0 ? json_null() : json_integer(core->host_cpu), "ended",
+        (int)status->has_ended, "age_ns", number(age_ns), "duration_ns", number(core->wall_ns),
+        "slice_ns", number(core->slice_ns), "scheduler", describe_loop(core), "guests_unlisted",
+        number(core->guests_unlisted), "guests", guests);
 }
 
 json_t *status_json(const struct status *status)

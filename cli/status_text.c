@@ -44,12 +44,16 @@ static void share_cell(struct table *table, double share)
         table_cell(table, "%.2f %%", 100 * share);
 }
 
+/* The host CPU; of several cores of a process also which one. */
 static void core_cell(struct table *table, const struct status_core *core)
 {
-    if (core->core.host_cpu < 0)
-        table_cell(table, "any");
+    char cpu[32] = "any";
+    if (core->core.host_cpu >= 0)
+        snprintf(cpu, sizeof(cpu), "%" PRId64, core->core.host_cpu);
+    if (core->from.cores > 1)
+        table_cell(table, "%u (CPU %s)", core->from.core, cpu);
     else
-        table_cell(table, "%" PRId64, core->core.host_cpu);
+        table_cell(table, "%s", cpu);
 }
 
 static void add_row(struct table *table, const struct status_core *core,
@@ -77,10 +81,13 @@ static void print_core(const struct status_core *status, FILE *file)
     char wall[FORMAT_BYTES], slice[FORMAT_BYTES], median[FORMAT_BYTES], p99[FORMAT_BYTES],
         worst[FORMAT_BYTES], age[FORMAT_BYTES];
     const double all_ns = (double)core->guests_cpu_ns + (double)core->overhead_ns + 1;
+    char number[32] = "";
+    if (status->from.cores > 1)
+        snprintf(number, sizeof(number), ", core %u", status->from.core);
     fprintf(file,
-            "Process %d: %s, slices of %s. The loop took %.2f %% of the CPU time, the board %.3f "
+            "Process %d%s: %s, slices of %s. The loop took %.2f %% of the CPU time, the board %.3f "
             "%% of it. Slice's end to core: median %s, 99 %% within %s, worst %s.\n",
-            status->from.pid, format_duration(wall, core->wall_ns),
+            status->from.pid, number, format_duration(wall, core->wall_ns),
             format_duration(slice, core->slice_ns), 100 * (double)core->overhead_ns / all_ns,
             100 * (double)core->publish_cpu_ns / all_ns,
             format_duration(median, core->delay_median_ns),
@@ -89,16 +96,18 @@ static void print_core(const struct status_core *status, FILE *file)
         fprintf(file, "%" PRIu64 " more guests found no room on the board.\n",
                 core->guests_unlisted);
     if (status->has_ended)
-        fprintf(file, "Process %d has ended its run.\n", status->from.pid);
+        fprintf(file, "Process %d%s has ended its run.\n", status->from.pid, number);
     else if (status->seen_ns > core->published_ns &&
              status->seen_ns - core->published_ns > STALE_NS)
-        fprintf(file, "Process %d has said nothing for %s: is it stopped (Ctrl-Z)?\n",
-                status->from.pid, format_duration(age, status->seen_ns - core->published_ns));
+        fprintf(file, "Process %d%s has said nothing for %s: is it stopped (Ctrl-Z)?\n",
+                status->from.pid, number,
+                format_duration(age, status->seen_ns - core->published_ns));
 }
 
 struct matrix_error *status_print(const struct status *status, FILE *file)
 {
-    const bool several = status->count > 1;
+    const bool several =
+        status->count && status->cores[0].from.pid != status->cores[status->count - 1].from.pid;
     const size_t first = several ? 0 : 1;
     struct table *table;
     RETURN_IF_ERROR(

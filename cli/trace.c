@@ -79,28 +79,36 @@ static struct matrix_error *open_out(const struct options *options, FILE **file)
     return NULL;
 }
 
-static void say(const struct trace *trace)
+static void say(const struct traces *traces)
 {
     char text[FORMAT_BYTES];
-    fprintf(stderr, PROGRAM ": %zu stays of %zu guests in %s", trace->stay_count,
-            trace->guest_count, format_duration(text, trace->end_ns - trace->begin_ns));
-    if (trace->lost)
-        fprintf(stderr, "; %" PRIu64 " were written over before they could be read", trace->lost);
-    if (trace->is_full)
+    const struct trace *first = &traces->cores[0];
+    uint64_t stays = 0, lost = 0;
+    bool is_full = false;
+    for (size_t k = 0; k < traces->count; k++) {
+        stays += traces->cores[k].stay_count;
+        lost += traces->cores[k].lost;
+        is_full |= traces->cores[k].is_full;
+    }
+    fprintf(stderr, PROGRAM ": %" PRIu64 " stays of %zu guests in %s", stays, traces->guest_count,
+            format_duration(text, first->end_ns - first->begin_ns));
+    if (lost)
+        fprintf(stderr, "; %" PRIu64 " were written over before they could be read", lost);
+    if (is_full)
         fputs("; no more are kept", stderr);
     fputc('\n', stderr);
 }
 
-static struct matrix_error *write_out(const struct options *options, const struct trace *trace,
+static struct matrix_error *write_out(const struct options *options, const struct traces *traces,
                                       FILE *file)
 {
     if (file)
-        RETURN_IF_ERROR(error_prefix(trace_write_json(trace, file), "%s", options->out));
+        RETURN_IF_ERROR(error_prefix(trace_write_json(traces, file), "%s", options->out));
     else if (!options->picture)
-        RETURN_IF_ERROR(trace_write_json(trace, stdout));
+        RETURN_IF_ERROR(trace_write_json(traces, stdout));
     if (options->picture)
-        RETURN_IF_ERROR(trace_draw(trace, options->picture));
-    say(trace);
+        RETURN_IF_ERROR(trace_draw(traces, options->picture));
+    say(traces);
     return NULL;
 }
 
@@ -109,20 +117,21 @@ static struct matrix_error *run(const struct options *options)
     struct cli_board *boards = NULL;
     size_t count = 0;
     int number = 0;
-    struct trace trace = {0};
+    struct traces traces = {0};
     CLEANUP_FILE FILE *file = NULL;
     struct matrix_error *error = cli_boards_open(options->target, &boards, &count);
-    if (!error && count > 1)
+    /* Those of a process stand together. */
+    if (!error && boards[0].pid != boards[count - 1].pid)
         error = error_usage("give the pid of one: see `matrix status`",
-                            "%zu processes run guests, among them %d and %d", count, boards[0].pid,
-                            boards[1].pid);
+                            "several processes run guests, among them %d and %d", boards[0].pid,
+                            boards[count - 1].pid);
     if (!error)
         error = open_out(options, &file);
     if (!error)
-        error = trace_read(boards, options->duration_ns, &trace, &number);
+        error = trace_read(boards, count, options->duration_ns, &traces, &number);
     if (!error)
-        error = write_out(options, &trace, file);
-    trace_free(&trace);
+        error = write_out(options, &traces, file);
+    trace_free(&traces);
     cli_boards_close(boards, count);
     return error;
 }

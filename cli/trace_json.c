@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A trace in the Trace Event Format (JSON), which Perfetto, chrome://tracing and others show: a track for
- * the core, and one for each guest. Written piece by piece, since it may be long.
+ * each core, and one for each guest. Written piece by piece, since it may be long.
  */
 #include "base/error.h"
 #include "cli/json.h"
@@ -36,19 +36,32 @@ static void write_track(FILE *file, int pid, size_t tid, const char *quoted)
             pid, tid, tid);
 }
 
-static void write_tracks(const struct trace *trace, char *const *names, FILE *file)
+/* By host CPU; of several cores also which one. */
+static void write_core_track(const struct trace *trace, bool is_only, FILE *file)
 {
-    char core[32];
-    snprintf(core, sizeof(core), trace->core.host_cpu < 0 ? "\"any core\"" : "\"core %d\"",
-             (int)trace->core.host_cpu);
+    const int cpu = (int)trace->core.host_cpu;
+    char name[64], host[32] = "any CPU";
+    if (cpu >= 0)
+        snprintf(host, sizeof(host), "CPU %d", cpu);
+    if (!is_only)
+        snprintf(name, sizeof(name), "\"core %u on %s\"", trace->number, host);
+    else
+        snprintf(name, sizeof(name), cpu < 0 ? "\"any core\"" : "\"core %d\"", cpu);
+    write_track(file, CORES_PID, trace->number, name);
+}
+
+static void write_tracks(const struct traces *traces, char *const *names, FILE *file)
+{
+    const pid_t pid = traces->cores[0].pid;
     fprintf(file,
             "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"tid\":0,"
             "\"args\":{\"name\":\"cores of process %d\"}},\n"
             "{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"tid\":0,"
             "\"args\":{\"name\":\"guests of process %d\"}},\n",
-            CORES_PID, trace->pid, GUESTS_PID, trace->pid);
-    write_track(file, CORES_PID, CORE_TID, core);
-    for (size_t i = 0; i < trace->guest_count; i++)
+            CORES_PID, pid, GUESTS_PID, pid);
+    for (size_t k = 0; k < traces->count; k++)
+        write_core_track(&traces->cores[k], traces->count == 1, file);
+    for (size_t i = 0; i < traces->guest_count; i++)
         write_track(file, GUESTS_PID, i + 1, names[i]);
 }
 
@@ -69,35 +82,46 @@ static void write_stay(const struct trace *trace, const struct matrix_board_stay
             stay->vcpu);
 }
 
-static void write_all(const struct trace *trace, char *const *names, FILE *file)
+static void write_core(const struct trace *trace, char *const *names, FILE *file)
 {
+    for (size_t i = 0; i < trace->stay_count; i++) {
+        const struct matrix_board_stay *stay = &trace->stays[i];
+        const size_t track = trace->tracks[trace_guest_of(trace, stay)];
+        write_stay(trace, stay, names[track], CORES_PID, trace->number, file);
+        write_stay(trace, stay, names[track], GUESTS_PID, track + 1, file);
+    }
+}
+
+static void write_all(const struct traces *traces, char *const *names, FILE *file)
+{
+    const struct trace *first = &traces->cores[0];
+    uint64_t stays = 0, lost = 0;
     fputs("{\"displayTimeUnit\":\"ns\",\n\"traceEvents\":[\n", file);
-    write_tracks(trace, names, file);
+    write_tracks(traces, names, file);
     /* The last one has no comma behind it. */
     fprintf(file, "{\"ph\":\"i\",\"s\":\"g\",\"name\":\"begin\",\"pid\":%d,\"tid\":%d,\"ts\":0}",
             CORES_PID, CORE_TID);
-    for (size_t i = 0; i < trace->stay_count; i++) {
-        const struct matrix_board_stay *stay = &trace->stays[i];
-        const size_t guest = trace_guest_of(trace, stay);
-        write_stay(trace, stay, names[guest], CORES_PID, CORE_TID, file);
-        write_stay(trace, stay, names[guest], GUESTS_PID, guest + 1, file);
+    for (size_t k = 0; k < traces->count; k++) {
+        write_core(&traces->cores[k], names, file);
+        stays += traces->cores[k].stay_count;
+        lost += traces->cores[k].lost;
     }
     fprintf(file,
-            "\n],\n\"otherData\":{\"version\":1,\"pid\":%d,\"duration_ns\":%" PRIu64
-            ",\"slice_ns\":%" PRIu64 ",\"stays\":%zu,\"lost\":%" PRIu64 "}}\n",
-            trace->pid, trace->end_ns - trace->begin_ns, trace->core.slice_ns, trace->stay_count,
-            trace->lost);
+            "\n],\n\"otherData\":{\"version\":1,\"pid\":%d,\"cores\":%zu,\"duration_ns\":%" PRIu64
+            ",\"slice_ns\":%" PRIu64 ",\"stays\":%" PRIu64 ",\"lost\":%" PRIu64 "}}\n",
+            first->pid, traces->count, first->end_ns - first->begin_ns, first->core.slice_ns, stays,
+            lost);
 }
 
-struct matrix_error *trace_write_json(const struct trace *trace, FILE *file)
+struct matrix_error *trace_write_json(const struct traces *traces, FILE *file)
 {
-    char **names = calloc(trace->guest_count + 1, sizeof(*names));
+    char **names = calloc(traces->guest_count + 1, sizeof(*names));
     bool has_names = names != NULL;
-    for (size_t i = 0; has_names && i < trace->guest_count; i++)
-        has_names = (names[i] = quote(trace->guests[i].name)) != NULL;
+    for (size_t i = 0; has_names && i < traces->guest_count; i++)
+        has_names = (names[i] = quote(traces->guests[i].name)) != NULL;
     if (has_names)
-        write_all(trace, names, file);
-    for (size_t i = 0; names && i < trace->guest_count; i++)
+        write_all(traces, names, file);
+    for (size_t i = 0; names && i < traces->guest_count; i++)
         free(names[i]);
     free(names);
     if (!has_names)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A trace drawn: a line for the core and one for each guest, over the whole time, and below it a
+ * A trace drawn: a line for each core and one for each guest, over the whole time, and below it a
  * twentieth of that from its middle, in which single slices can be seen. By cairo.
  */
 #include "base/drawing.h"
@@ -36,8 +36,9 @@ static const uint32_t colours[] = {0x0072b2, 0xe69f00, 0x009e73, 0xcc79a7,
 #define COLOURS (sizeof(colours) / sizeof(colours[0]))
 
 struct picture {
-    const struct trace *trace;
-    size_t rows[ROWS_MAX]; /* the guests of the lines below the core's */
+    const struct traces *traces;
+    const struct trace *first; /* of its cores */
+    size_t rows[ROWS_MAX];     /* the guests of the lines below the cores' */
     size_t row_count;
     cairo_t *cairo;
 };
@@ -60,11 +61,10 @@ static double x_of(const struct panel *panel, uint64_t time_ns)
     return MARGIN + LABEL + floor(part * WIDTH * 100 + 0.5) / 100;
 }
 
-/* The stays of a guest, on a line, as one shape. */
-static void draw_stays(const struct picture *picture, const struct panel *panel, size_t guest,
-                       size_t line)
+/* The stays of a guest on a core, on a line, as one shape. */
+static void draw_stays(const struct picture *picture, const struct panel *panel,
+                       const struct trace *trace, size_t guest, size_t line)
 {
-    const struct trace *trace = picture->trace;
     const double y = panel->top + (double)line * ROW + (ROW - BAR) / 2;
     double from = 0, to = -1; /* one after the other is one rectangle: the file gets smaller */
     for (size_t i = 0; i < trace->stay_count; i++) {
@@ -80,8 +80,22 @@ static void draw_stays(const struct picture *picture, const struct panel *panel,
         to = x_of(panel, stay->end_ns);
     }
     cairo_rectangle(picture->cairo, from, y, to > from ? to - from : 0, BAR);
-    drawing_colour(picture->cairo, colours[guest % COLOURS]);
+    drawing_colour(picture->cairo, colours[trace->tracks[guest] % COLOURS]);
     cairo_fill(picture->cairo);
+}
+
+/* What is on the line of a guest, whatever the core; of nobody: ROWS_MAX. */
+static size_t row_of(const struct picture *picture, size_t track)
+{
+    for (size_t row = 0; row < picture->row_count; row++)
+        if (picture->rows[row] == track)
+            return row;
+    return ROWS_MAX;
+}
+
+static size_t line_count(const struct picture *picture)
+{
+    return picture->traces->count + picture->row_count;
 }
 
 /* 1, 2 or 5 times a power of ten, so that a dozen marks at most are there. */
@@ -97,8 +111,8 @@ static uint64_t tick_of(const struct panel *panel)
 
 static void draw_axis(const struct picture *picture, const struct panel *panel)
 {
-    const uint64_t begin = picture->trace->begin_ns, tick = tick_of(panel);
-    const double bottom = panel->top + (double)(picture->row_count + 1) * ROW;
+    const uint64_t begin = picture->first->begin_ns, tick = tick_of(panel);
+    const double bottom = panel->top + (double)line_count(picture) * ROW;
     cairo_t *cairo = picture->cairo;
     const uint64_t first = (panel->from_ns - begin + tick - 1) / tick * tick;
     drawing_font(cairo, false, FONT - 2);
@@ -116,37 +130,51 @@ static void draw_axis(const struct picture *picture, const struct panel *panel)
     }
 }
 
+static void draw_core_label(const struct picture *picture, const struct panel *panel, size_t line)
+{
+    const struct trace *trace = &picture->traces->cores[line];
+    char text[32] = "the core";
+    if (picture->traces->count > 1)
+        snprintf(text, sizeof(text), "core %u", trace->number);
+    else if (trace->core.host_cpu >= 0)
+        snprintf(text, sizeof(text), "core %d", (int)trace->core.host_cpu);
+    drawing_text(picture->cairo, MARGIN + LABEL - 10,
+                 panel->top + (double)line * ROW + ROW / 2 + FONT / 3, 1, text);
+}
+
 static void draw_labels(const struct picture *picture, const struct panel *panel)
 {
-    const struct trace *trace = picture->trace;
     cairo_t *cairo = picture->cairo;
     char text[MATRIX_BOARD_NAME_BYTES + 32];
-    const double x = MARGIN + LABEL - 10;
+    const size_t cores = picture->traces->count;
     drawing_font(cairo, true, FONT);
     drawing_colour(cairo, 0);
-    if (trace->core.host_cpu < 0)
-        drawing_text(cairo, x, panel->top + ROW / 2 + FONT / 3, 1, "the core");
-    else {
-        snprintf(text, sizeof(text), "core %d", (int)trace->core.host_cpu);
-        drawing_text(cairo, x, panel->top + ROW / 2 + FONT / 3, 1, text);
-    }
+    for (size_t line = 0; line < cores; line++)
+        draw_core_label(picture, panel, line);
     drawing_font(cairo, false, FONT);
-    for (size_t line = 0; line < picture->row_count; line++) {
-        const size_t guest = picture->rows[line];
-        snprintf(text, sizeof(text), "%.16s  %.2f %%", trace->guests[guest].name,
-                 100 * trace_share(trace, guest));
-        drawing_text(cairo, x, panel->top + (double)(line + 1) * ROW + ROW / 2 + FONT / 3, 1, text);
+    for (size_t row = 0; row < picture->row_count; row++) {
+        const size_t guest = picture->rows[row];
+        snprintf(text, sizeof(text), "%.16s  %.2f %%", picture->traces->guests[guest].name,
+                 100 * trace_share(picture->traces, guest));
+        drawing_text(cairo, MARGIN + LABEL - 10,
+                     panel->top + (double)(cores + row) * ROW + ROW / 2 + FONT / 3, 1, text);
     }
 }
 
 static void draw_panel(const struct picture *picture, const struct panel *panel)
 {
+    const size_t cores = picture->traces->count;
     draw_axis(picture, panel);
     draw_labels(picture, panel);
-    for (size_t guest = 0; guest < picture->trace->guest_count; guest++)
-        draw_stays(picture, panel, guest, 0);
-    for (size_t line = 0; line < picture->row_count; line++)
-        draw_stays(picture, panel, picture->rows[line], line + 1);
+    for (size_t k = 0; k < cores; k++) {
+        const struct trace *trace = &picture->traces->cores[k];
+        for (size_t guest = 0; guest < trace->guest_count; guest++) {
+            const size_t row = row_of(picture, trace->tracks[guest]);
+            draw_stays(picture, panel, trace, guest, k);
+            if (row < ROWS_MAX)
+                draw_stays(picture, panel, trace, guest, cores + row);
+        }
+    }
 }
 
 /* --- the whole ------------------------------------------------------------------------------- */
@@ -159,7 +187,7 @@ static bool comes_before(const struct trace_guest *a, const struct trace_guest *
 /* Those who had most, in the order of their coming. */
 static void choose_rows(struct picture *picture)
 {
-    const struct trace *trace = picture->trace;
+    const struct traces *trace = picture->traces;
     for (size_t guest = 0; guest < trace->guest_count; guest++) {
         size_t with_more = 0;
         for (size_t other = 0; other < trace->guest_count && with_more < ROWS_MAX; other++)
@@ -171,10 +199,13 @@ static void choose_rows(struct picture *picture)
 
 static void draw(const struct picture *picture)
 {
-    const struct trace *trace = picture->trace;
+    const struct trace *trace = picture->first;
+    size_t stays = 0;
+    for (size_t k = 0; k < picture->traces->count; k++)
+        stays += picture->traces->cores[k].stay_count;
     char text[200], duration[FORMAT_BYTES], slice[FORMAT_BYTES];
     const uint64_t span = trace->end_ns - trace->begin_ns, middle = trace->begin_ns + span / 2;
-    const double height = (double)(picture->row_count + 1) * ROW + LINE + GAP;
+    const double height = (double)line_count(picture) * ROW + LINE + GAP;
     struct panel whole = {trace->begin_ns, trace->end_ns, MARGIN + 2 * LINE};
     struct panel part = {middle, middle + span / ZOOM, whole.top + height};
     cairo_t *cairo = picture->cairo;
@@ -182,9 +213,9 @@ static void draw(const struct picture *picture)
     cairo_paint(cairo);
     drawing_colour(cairo, 0);
     drawing_font(cairo, true, FONT + 3);
-    snprintf(text, sizeof(text), "Who was on the core: %s, slices of %s, %zu stays",
-             format_duration(duration, span), format_duration(slice, trace->core.slice_ns),
-             trace->stay_count);
+    snprintf(text, sizeof(text), "Who was on the %s: %s, slices of %s, %zu stays",
+             picture->traces->count > 1 ? "cores" : "core", format_duration(duration, span),
+             format_duration(slice, trace->core.slice_ns), stays);
     drawing_text(cairo, MARGIN, MARGIN + FONT, 0, text);
     draw_panel(picture, &whole);
     drawing_colour(cairo, 0);
@@ -203,15 +234,16 @@ static struct matrix_error *fail(const char *path, cairo_status_t status)
                       "draw %s: %s", path, cairo_status_to_string(status));
 }
 
-struct matrix_error *trace_draw(const struct trace *trace, const char *path)
+struct matrix_error *trace_draw(const struct traces *traces, const char *path)
 {
-    struct picture picture = {.trace = trace};
+    const struct trace *trace = &traces->cores[0];
+    struct picture picture = {.traces = traces, .first = trace};
     if (trace->end_ns - trace->begin_ns < ZOOM)
         return error_usage("watch for longer", "draw a trace without time");
     choose_rows(&picture);
     const double width = 2 * MARGIN + LABEL + WIDTH + 30;
     const double height =
-        2 * MARGIN + 2 * LINE + 2 * ((double)(picture.row_count + 1) * ROW + LINE) + GAP;
+        2 * MARGIN + 2 * LINE + 2 * ((double)line_count(&picture) * ROW + LINE) + GAP;
     const bool is_png = drawing_is_png(path);
     cairo_surface_t *surface =
         is_png ? cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The stays of a core, gathered from its board; see trace.h. */
+/* The stays of cores, gathered from their boards; see trace.h. */
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/look.h"
@@ -38,17 +38,17 @@ static struct matrix_error *check_order(const struct trace *trace, size_t count)
 }
 
 /* All that have ended since; the last ones may have begun after the time was up. */
-static struct matrix_error *read_stays(const struct matrix_board *board, uint64_t *next,
+static struct matrix_error *read_stays(const struct matrix_board *board, size_t stays_max,
                                        struct trace *trace)
 {
     size_t count;
     do {
         RETURN_IF_ERROR(make_room(trace));
-        RETURN_IF_ERROR(matrix_board_stays(board, next, trace->stays + trace->stay_count, STAYS_ADD,
-                                           &count, &trace->lost));
+        RETURN_IF_ERROR(matrix_board_stays(board, &trace->next, trace->stays + trace->stay_count,
+                                           STAYS_ADD, &count, &trace->lost));
         RETURN_IF_ERROR(check_order(trace, count));
         trace->stay_count += count;
-        trace->is_full = trace->stay_count >= STAYS_MAX;
+        trace->is_full = trace->stay_count >= stays_max;
     } while (count && !trace->is_full);
     return NULL;
 }
@@ -106,12 +106,12 @@ size_t trace_guest_of(const struct trace *trace, const struct matrix_board_stay 
     return (size_t)(find(trace, stay->guest) - trace->guests);
 }
 
-double trace_share(const struct trace *trace, size_t guest)
+double trace_share(const struct traces *traces, size_t guest)
 {
     uint64_t all_ns = 0;
-    for (size_t i = 0; i < trace->guest_count; i++)
-        all_ns += trace->guests[i].cpu_ns;
-    return all_ns ? (double)trace->guests[guest].cpu_ns / (double)all_ns : 0;
+    for (size_t i = 0; i < traces->guest_count; i++)
+        all_ns += traces->guests[i].cpu_ns;
+    return all_ns ? (double)traces->guests[guest].cpu_ns / (double)all_ns : 0;
 }
 
 /* Only those who were on, with what they had. */
@@ -136,39 +136,74 @@ static struct matrix_error *sum_up(struct trace *trace)
     return NULL;
 }
 
+/* The track of a guest among those of all cores. */
+static size_t track_of(struct traces *traces, const struct trace_guest *guest)
+{
+    for (size_t i = 0; traces->count > 1 && i < traces->guest_count; i++)
+        if (strcmp(traces->guests[i].name, guest->name) == 0)
+            return i;
+    traces->guests[traces->guest_count] = *guest;
+    traces->guests[traces->guest_count].stays = traces->guests[traces->guest_count].cpu_ns = 0;
+    return traces->guest_count++;
+}
+
+static struct matrix_error *lay_tracks(struct traces *traces)
+{
+    size_t most = 0;
+    for (size_t k = 0; k < traces->count; k++)
+        most += traces->cores[k].guest_count;
+    traces->guests = calloc(most + 1, sizeof(*traces->guests));
+    if (!traces->guests)
+        return error_host(ENOMEM, "list the guests");
+    for (size_t k = 0; k < traces->count; k++) {
+        struct trace *trace = &traces->cores[k];
+        trace->tracks = calloc(trace->guest_count + 1, sizeof(*trace->tracks));
+        if (!trace->tracks)
+            return error_host(ENOMEM, "list the guests");
+        for (size_t i = 0; i < trace->guest_count; i++) {
+            const size_t track = trace->tracks[i] = track_of(traces, &trace->guests[i]);
+            traces->guests[track].stays += trace->guests[i].stays;
+            traces->guests[track].cpu_ns += trace->guests[i].cpu_ns;
+        }
+    }
+    return NULL;
+}
+
 /* --- all of it ------------------------------------------------------------------------------- */
 
-static struct matrix_error *watch(const struct cli_board *from, uint64_t end_ns,
-                                  struct trace *trace, int *number)
+/* What has come to a board since; goes_on: whether there may be more. */
+static struct matrix_error *look(const struct cli_board *from, uint64_t end_ns, size_t stays_max,
+                                 struct trace *trace, bool *goes_on)
 {
-    const struct matrix_board *board = from->board;
-    uint64_t next = matrix_board_stays_now(board);
-    bool goes_on = true;
-    while (goes_on) {
-        RETURN_IF_ERROR(matrix_board_core(board, &trace->core));
-        RETURN_IF_ERROR(read_guests(board, trace));
+    RETURN_IF_ERROR(matrix_board_core(from->board, &trace->core));
+    RETURN_IF_ERROR(read_guests(from->board, trace));
+    const uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
+    *goes_on &= now_ns < end_ns && !trace->is_full && !cli_board_has_ended(from, &trace->core);
+    /* Last, so that nothing is left behind that was written before the end was seen. */
+    RETURN_IF_ERROR(read_stays(from->board, stays_max, trace));
+    trace->end_ns = now_ns < end_ns ? now_ns : end_ns;
+    return NULL;
+}
+
+static struct matrix_error *watch(const struct cli_board *boards, uint64_t end_ns,
+                                  struct traces *traces, int *number)
+{
+    for (bool goes_on = true; goes_on;) {
+        for (size_t k = 0; k < traces->count; k++)
+            RETURN_IF_ERROR(
+                look(&boards[k], end_ns, STAYS_MAX / traces->count, &traces->cores[k], &goes_on));
+        goes_on &= !*number;
         const uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
-        goes_on = now_ns < end_ns && !trace->is_full && !*number &&
-                  !cli_board_has_ended(from, &trace->core);
-        /* Last, so that nothing is left behind that was written before the end was seen. */
-        RETURN_IF_ERROR(read_stays(board, &next, trace));
-        trace->end_ns = now_ns < end_ns ? now_ns : end_ns;
-        if (goes_on)
+        if (goes_on && now_ns < end_ns)
             *number =
                 look_wait_until(end_ns - now_ns < INTERVAL_NS ? end_ns : now_ns + INTERVAL_NS);
     }
     return NULL;
 }
 
-struct matrix_error *trace_read(const struct cli_board *board, uint64_t duration_ns,
-                                struct trace *trace, int *number)
+/* The first began before: what it was charged then is no part of this. */
+static void cut(struct trace *trace)
 {
-    *trace = (struct trace){.pid = board->pid, .begin_ns = clock_now_ns(CLOCK_MONOTONIC)};
-    const uint64_t end_ns =
-        duration_ns > UINT64_MAX - trace->begin_ns ? UINT64_MAX : trace->begin_ns + duration_ns;
-    look_block_ends();
-    RETURN_IF_ERROR(watch(board, end_ns, trace, number));
-    /* The first began before: what it was charged then is no part of this. */
     size_t before = 0, last = trace->stay_count;
     while (before < last && trace->stays[before].start_ns < trace->begin_ns)
         before++;
@@ -177,11 +212,41 @@ struct matrix_error *trace_read(const struct cli_board *board, uint64_t duration
     trace->stay_count = last - before;
     if (before)
         memmove(trace->stays, trace->stays + before, trace->stay_count * sizeof(*trace->stays));
-    return sum_up(trace);
 }
 
-void trace_free(struct trace *trace)
+struct matrix_error *trace_read(const struct cli_board *boards, size_t count, uint64_t duration_ns,
+                                struct traces *traces, int *number)
 {
-    free(trace->stays);
-    free(trace->guests);
+    const uint64_t begin_ns = clock_now_ns(CLOCK_MONOTONIC);
+    const uint64_t end_ns =
+        duration_ns > UINT64_MAX - begin_ns ? UINT64_MAX : begin_ns + duration_ns;
+    traces->cores = calloc(count, sizeof(*traces->cores));
+    if (!traces->cores)
+        return error_host(ENOMEM, "trace %zu cores", count);
+    for (traces->count = 0; traces->count < count; traces->count++) {
+        const struct cli_board *board = &boards[traces->count];
+        traces->cores[traces->count] = (struct trace){.pid = board->pid,
+                                                      .number = board->core,
+                                                      .begin_ns = begin_ns,
+                                                      .next = matrix_board_stays_now(board->board)};
+    }
+    look_block_ends();
+    RETURN_IF_ERROR(watch(boards, end_ns, traces, number));
+    for (size_t k = 0; k < count; k++) {
+        traces->cores[k].end_ns = traces->cores[0].end_ns;
+        cut(&traces->cores[k]);
+        RETURN_IF_ERROR(sum_up(&traces->cores[k]));
+    }
+    return lay_tracks(traces);
+}
+
+void trace_free(struct traces *traces)
+{
+    for (size_t k = 0; k < traces->count; k++) {
+        free(traces->cores[k].stays);
+        free(traces->cores[k].guests);
+        free(traces->cores[k].tracks);
+    }
+    free(traces->cores);
+    free(traces->guests);
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "base/yaml.h"
+#include "cloud/config_cores.h"
 #include "cloud/config_life.h"
 #include <errno.h>
 #include <matrix/core.h>
@@ -19,7 +20,7 @@
 /* --- the file as it is written: all values are text ------------------------------------------ */
 
 struct contract_text {
-    char *weight, *floor, *ceiling, *latency, *group;
+    char *weight, *floor, *ceiling, *latency, *group, *pin;
 };
 
 struct group_text {
@@ -36,7 +37,8 @@ struct guest_text {
 };
 
 struct document {
-    char *core, *slice, *duration, *policy, *keep;
+    char *slice, *duration, *policy, *keep;
+    struct config_cores_text cores;
     struct group_text *groups;
     unsigned groups_count;
     struct guest_text *guests;
@@ -53,7 +55,7 @@ static const cyaml_schema_value_t argument_schema = {
 #define CONTRACT_FIELDS(structure)                                              \
     CONTRACT_FIELD(weight, structure), CONTRACT_FIELD(floor, structure),        \
         CONTRACT_FIELD(ceiling, structure), CONTRACT_FIELD(latency, structure), \
-        CONTRACT_FIELD(group, structure)
+        CONTRACT_FIELD(group, structure), CONTRACT_FIELD(pin, structure)
 
 static const cyaml_schema_field_t group_fields[] = {
     TEXT_FIELD(name, CYAML_FLAG_DEFAULT, struct group_text),
@@ -88,7 +90,12 @@ static const cyaml_schema_value_t guest_schema = {
 };
 
 static const cyaml_schema_field_t document_fields[] = {
-    TEXT_FIELD(core, CYAML_FLAG_OPTIONAL, struct document),
+    YAML_TEXT("core", CYAML_FLAG_OPTIONAL, struct document, cores.core),
+    YAML_TEXT("cores", CYAML_FLAG_OPTIONAL, struct document, cores.cores),
+    CYAML_FIELD_SEQUENCE("cpus", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct document,
+                         cores.cpus, &argument_schema, 0, CONFIG_CORES_MAX),
+    YAML_TEXT("rebalance", CYAML_FLAG_OPTIONAL, struct document, cores.rebalance),
+    YAML_TEXT("moves", CYAML_FLAG_OPTIONAL, struct document, cores.moves),
     TEXT_FIELD(slice, CYAML_FLAG_OPTIONAL, struct document),
     TEXT_FIELD(duration, CYAML_FLAG_OPTIONAL, struct document),
     TEXT_FIELD(policy, CYAML_FLAG_OPTIONAL, struct document),
@@ -151,7 +158,7 @@ static struct matrix_error *read_contract(const struct contract_text *text,
     if (text->group && contract->group == CONFIG_NO_GROUP)
         return error_usage("list it under groups, before groups that are in it",
                            "group: there is no \"%s\"", text->group);
-    return NULL;
+    return text->pin ? error_prefix(config_pin_read(text->pin, contract), "pin") : NULL;
 }
 
 static struct matrix_error *read_group(const struct group_text *text, struct cloud_config *config)
@@ -206,21 +213,10 @@ static struct matrix_error *read_guest(const struct document *document, unsigned
     return NULL;
 }
 
-static struct matrix_error *read_core(const char *text, int *core)
-{
-    uint64_t number = 0;
-    *core = text ? CONFIG_CORE_ANY : CONFIG_CORE_UNSET;
-    if (!text || strcmp(text, "any") == 0)
-        return NULL;
-    RETURN_IF_ERROR(error_prefix(parse_u64(text, 0, 1023, &number), "core"));
-    *core = (int)number;
-    return NULL;
-}
-
 static struct matrix_error *read_document(const struct document *document,
                                           struct cloud_config *config)
 {
-    RETURN_IF_ERROR(read_core(document->core, &config->core));
+    RETURN_IF_ERROR(config_cores_read(&document->cores, config));
     if (document->slice)
         RETURN_IF_ERROR(error_prefix(parse_duration(document->slice, &config->slice_ns), "slice"));
     if (document->slice && config->slice_ns < MATRIX_SLICE_MINIMUM_NS)
@@ -290,6 +286,7 @@ void config_free(struct cloud_config *config)
     }
     free(config->guests);
     free(config->groups);
+    free(config->cpus);
     document_free(&document_schema, config->document);
     *config = (struct cloud_config){0};
 }

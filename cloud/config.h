@@ -17,6 +17,10 @@
 #define CONFIG_NO_GROUP   (-1)
 #define CONFIG_CORE_ANY   (-1)
 #define CONFIG_CORE_UNSET (-2)
+#define CONFIG_CORES_MAX  1024
+#define CONFIG_MOVES_MAX  64
+
+#define CONFIG_REBALANCE_MINIMUM_NS 100000000ULL
 
 /* What the file says of a contract; 0: nothing. */
 struct config_contract {
@@ -24,6 +28,8 @@ struct config_contract {
     uint32_t floor_ppm, ceiling_ppm;
     uint64_t latency_ns;
     int group; /* index in groups; CONFIG_NO_GROUP */
+    bool is_pinned;
+    unsigned pin; /* to this core, counted from 0 */
 };
 
 struct config_group {
@@ -49,6 +55,10 @@ struct cloud_config {
     const char *policy;             /* NULL: the default */
     bool keep;                      /* it goes on when all have ended: more may be started */
     int core;                       /* host CPU, CONFIG_CORE_ANY or CONFIG_CORE_UNSET */
+    unsigned cores;                 /* 0: nothing was said */
+    int *cpus;                      /* a host CPU for each core; NULL: nothing was said */
+    uint64_t rebalance_ns;          /* guests are moved so often at most; 0: never */
+    unsigned moves;                 /* so many at a time; 0: the default */
     uint64_t slice_ns, duration_ns; /* 0: the default; without end */
     void *document;                 /* holds the strings above */
 };

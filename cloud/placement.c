@@ -86,11 +86,42 @@ static void print_floors(FILE *file, const struct placement *placement)
         fprintf(file, ", %u others: no less", placement->core_count - printed);
 }
 
+/* Where there is one core, as that one says it itself: who has promises there. */
+static struct matrix_error *refuse_only_core(const struct placement_core *core, const char *name,
+                                             const struct placement_contract *contract)
+{
+    CLEANUP_FREE char *text = NULL;
+    size_t bytes = 0;
+    FILE *file = open_memstream(&text, &bytes);
+    if (!file)
+        return error_host(errno, "add up floors");
+    unsigned printed = 0;
+    uint64_t others = 0;
+    for (const struct placement_item *item = core->items; item; item = item->next) {
+        if (!item->contract.floor_ppm)
+            continue;
+        if (printed++ < CORES_NAMED_MAX)
+            fprintf(file, "%s %g %% + ", item->name, PERCENT(item->contract.floor_ppm));
+        else
+            others += item->contract.floor_ppm;
+    }
+    if (others)
+        fprintf(file, "%u others %g %% + ", printed - CORES_NAMED_MAX, PERCENT(others));
+    fprintf(file, "%s %g %% = %g %%", name, PERCENT(contract->floor_ppm),
+            PERCENT(core->floors + contract->floor_ppm));
+    if (fclose(file))
+        return error_host(ENOMEM, "add up floors");
+    return error_usage("lower some floors, or use more cores",
+                       "the floors pass 100 %% of the core: %s", text);
+}
+
 struct matrix_error *placement_refuse(const struct placement *placement, const char *name,
                                       const struct placement_contract *contract)
 {
     CLEANUP_FREE char *text = NULL;
     size_t bytes = 0;
+    if (placement->core_count == 1)
+        return refuse_only_core(&placement->cores[0], name, contract);
     if (contract->pinned) {
         const double floors = PERCENT(placement->cores[contract->core].floors);
         return error_usage("lower some floors, or pin it to another core",

@@ -5,12 +5,11 @@
  */
 #include "control/answer.h"
 
+#include "base/cleanup.h"
 #include "base/error.h"
-#include "base/parse.h"
+#include "control/looks.h"
 #include "control/protocol.h"
-#include <inttypes.h>
 #include <jansson.h>
-#include <matrix/board.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,11 +48,6 @@ json_t *control_refuse_error(struct control_call *call, struct matrix_error *err
     return NULL;
 }
 
-static json_t *address(uint64_t value)
-{
-    return json_sprintf("0x%" PRIx64, value);
-}
-
 json_t *control_string(const char *text)
 {
     char copy[256];
@@ -65,37 +59,13 @@ json_t *control_string(const char *text)
     return string ? string : json_string(copy);
 }
 
-/* Finds the guest that is meant; without a name the only one. NULL: refused. */
-static struct matrix_vm *find_guest(struct control_call *call, const char *name)
-{
-    struct matrix_core_guest guest;
-    struct matrix_vm_info info;
-    struct matrix_vm *found = NULL;
-    for (size_t i = 0; matrix_core_guest(call->core, i, &guest); i++) {
-        matrix_vm_info(guest.vm, &info);
-        json_t *string = name ? control_string(info.name) : NULL;
-        const bool is_meant = !name || (string && strcmp(json_string_value(string), name) == 0);
-        json_decref(string);
-        if (is_meant && found)
-            return (void *)control_refuse(call, "which_guest", "there are several: name one");
-        if (is_meant)
-            found = guest.vm;
-        if (found && name)
-            break;
-    }
-    if (!found)
-        control_refuse(call, "no_such_guest", "there is no guest of that name");
-    return found;
-}
-
 /* --- commands -------------------------------------------------------------------------------- */
 
 static json_t *command_help(struct control_call *call);
 
 static json_t *command_list(struct control_call *call)
 {
-    struct matrix_core_guest guest;
-    struct matrix_vm_info info;
+    struct control_guest guest;
     json_int_t from = 0;
     if (!control_unpack(call, "s?I", "from", &from))
         return NULL;
@@ -103,114 +73,24 @@ static json_t *command_list(struct control_call *call)
         return control_refuse(call, "bad_request", "from is negative");
     json_t *guests = json_array();
     size_t index = (size_t)from;
-    for (; index - (size_t)from < CONTROL_LIST_MAX && matrix_core_guest(call->core, index, &guest);
-         index++) {
-        matrix_vm_info(guest.vm, &info);
+    for (; index - (size_t)from < CONTROL_LIST_MAX &&
+           call->guests->guest(call->guests, index, &guest);
+         index++)
         json_array_append_new(guests,
-                              json_pack("{s:o, s:s, s:I, s:i}", "name", control_string(info.name),
-                                        "state", guest.state, "memory_bytes",
-                                        (json_int_t)info.memory_bytes, "vcpus", (int)info.vcpus));
-    }
-    const bool more = matrix_core_guest(call->core, index, &guest);
+                              json_pack("{s:o, s:s, s:I, s:i, s:i}", "name",
+                                        control_string(guest.info.name), "state", guest.state,
+                                        "memory_bytes", (json_int_t)guest.info.memory_bytes,
+                                        "vcpus", (int)guest.info.vcpus, "core", (int)guest.core));
+    const bool more = call->guests->guest(call->guests, index, &guest);
     return json_pack("{s:i, s:o, s:o}", "pid", (int)getpid(), "guests", guests, "next",
                      more ? json_integer((json_int_t)index) : json_null());
-}
-
-static json_t *command_memory(struct control_call *call)
-{
-    const char *name = NULL;
-    struct matrix_region region;
-    if (!control_unpack(call, "s?s", "guest", &name))
-        return NULL;
-    const struct matrix_vm *vm = find_guest(call, name);
-    if (!vm)
-        return NULL;
-    json_t *regions = json_array();
-    for (size_t i = 0; matrix_vm_region(vm, i, &region); i++)
-        json_array_append_new(regions,
-                              json_pack("{s:o, s:o, s:I}", "gpa", address(region.gpa), "hva",
-                                        address(region.hva), "bytes", (json_int_t)region.bytes));
-    return json_pack("{s:o}", "regions", regions);
-}
-
-/* Reads the addresses of a request: strings, since a JSON number may be a double to who writes it. */
-static bool read_addresses(struct control_call *call, const json_t *list, uint64_t *addresses,
-                           size_t *count)
-{
-    *count = json_array_size(list);
-    if (*count == 0 || *count > CONTROL_TRANSLATE_MAX) {
-        control_refuse(call, "bad_request", "addresses: 1 to %d strings", CONTROL_TRANSLATE_MAX);
-        return false;
-    }
-    for (size_t i = 0; i < *count; i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-        struct matrix_error *error = text ? parse_u64(text, 0, UINT64_MAX, &addresses[i]) : NULL;
-        if (!text || error)
-            control_refuse(call, "bad_request", "addresses: %s",
-                           error ? error->message : "write them as strings: \"0x1000\"");
-        const bool is_good = text && !error;
-        matrix_error_free(error);
-        if (!is_good)
-            return false;
-    }
-    return true;
-}
-
-static json_t *translate(struct control_call *call, struct matrix_vm *vm, unsigned vcpu,
-                         uint64_t gva)
-{
-    struct matrix_translation t;
-    struct matrix_error *error = matrix_vm_translate_vcpu(vm, vcpu, gva, &t);
-    if (error)
-        return control_refuse_error(call, error);
-    return json_pack("{s:o, s:b, s:o, s:o, s:I, s:b, s:b, s:b, s:b}", "gva", address(gva), "mapped",
-                     t.mapped, "gpa", t.mapped ? address(t.gpa) : json_null(), "hva",
-                     t.mapped ? address(t.hva) : json_null(), "page_bytes",
-                     (json_int_t)t.page_bytes, "readable", t.readable, "writable", t.writable,
-                     "executable", t.executable, "kvm_agrees", t.agree);
-}
-
-static json_t *command_translate(struct control_call *call)
-{
-    uint64_t addresses[CONTROL_TRANSLATE_MAX];
-    const char *name = NULL;
-    json_t *list = NULL;
-    int vcpu = 0;
-    size_t count;
-    if (!control_unpack(call, "s?s, s?i, s:o", "guest", &name, "vcpu", &vcpu, "addresses", &list) ||
-        !read_addresses(call, list, addresses, &count))
-        return NULL;
-    if (vcpu < 0)
-        return control_refuse(call, "bad_request", "vcpu is negative");
-    struct matrix_vm *vm = find_guest(call, name);
-    if (!vm)
-        return NULL;
-    json_t *translations = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_t *translation = translate(call, vm, (unsigned)vcpu, addresses[i]);
-        if (!translation) {
-            json_decref(translations);
-            return NULL;
-        }
-        json_array_append_new(translations, translation);
-    }
-    return json_pack("{s:o}", "translations", translations);
-}
-
-static json_t *command_board(struct control_call *call)
-{
-    if (!control_unpack(call, ""))
-        return NULL;
-    struct matrix_error *error = matrix_core_board(call->core, &call->fd);
-    if (error)
-        return control_refuse_error(call, error);
-    return json_pack("{s:i, s:i}", "pid", (int)getpid(), "board_version", MATRIX_BOARD_VERSION);
 }
 
 /* --- the table ------------------------------------------------------------------------------- */
 
 static const struct control_command own_table[] = {
-    {"board", command_board, "memory to watch the core by: a descriptor comes with the answer"},
+    {"board", command_board,
+     "memory to watch a core by: core (optional, 0); a descriptor comes with the answer"},
     {"help", command_help, "what can be asked"},
     {"list", command_list, "the guests, 64 at a time: from (optional; the answer's next)"},
     {"memory", command_memory, "where a guest's memory is: guest (optional if there is one)"},
@@ -292,18 +172,80 @@ static json_t *with_version(json_t *object)
     return whole;
 }
 
-char *control_answer(struct matrix_core *core, const struct control_commands *more,
-                     const char *request, size_t bytes, int *fd)
+static void finish(struct control_call *call, json_t *object)
+{
+    char *line = !object && call->code ? control_answer_error(call->code, call->message)
+                                       : to_line(with_version(object));
+    call->answered(call->answered_context, line, object ? call->fd : -1);
+    json_decref(call->request);
+    free(call);
+}
+
+/* In this thread again. */
+static void finish_work(struct control_call *call)
+{
+    struct control_work *work = TAKE(call->work);
+    json_t *object = work->answer(call, work);
+    free(work);
+    finish(call, object);
+}
+
+static void work_is_done(void *context)
+{
+    struct control_work *work = context;
+    work->call->is_done = true;
+    if (!work->call->is_busy)
+        finish_work(work->call);
+}
+
+static json_t *begin_work(struct control_call *call, struct control_work *work,
+                          struct matrix_vm *vm, unsigned core)
+{
+    const struct control_guests *guests = call->guests;
+    work->call = call;
+    work->visit.done = work_is_done;
+    work->visit.context = work;
+    call->work = work;
+    struct matrix_error *error =
+        vm ? guests->look(guests, vm, &work->visit) : guests->visit(guests, core, &work->visit);
+    if (!error)
+        return NULL;
+    free(TAKE(call->work));
+    return control_refuse_error(call, error);
+}
+
+json_t *control_look(struct control_call *call, struct matrix_vm *vm, struct control_work *work)
+{
+    return begin_work(call, work, vm, 0);
+}
+
+json_t *control_visit(struct control_call *call, unsigned core, struct control_work *work)
+{
+    return begin_work(call, work, NULL, core);
+}
+
+void control_answer(const struct control_guests *guests, const struct control_commands *more,
+                    const char *request, size_t bytes, control_answered *answered, void *context)
 {
     json_error_t why;
-    struct control_call call = {
-        .core = core, .more = more, .context = more ? more->context : NULL, .fd = -1};
-    call.request = json_loadb(request, bytes, JSON_REJECT_DUPLICATES, &why);
+    struct control_call *call = calloc(1, sizeof(*call));
+    if (!call) {
+        answered(context, NULL, -1);
+        return;
+    }
+    *call = (struct control_call){.guests = guests,
+                                  .more = more,
+                                  .context = more ? more->context : NULL,
+                                  .fd = -1,
+                                  .is_busy = true,
+                                  .answered = answered,
+                                  .answered_context = context};
+    call->request = json_loadb(request, bytes, JSON_REJECT_DUPLICATES, &why);
     json_t *object =
-        call.request ? answer(&call) : control_refuse(&call, "bad_json", "%s", why.text);
-    json_decref(call.request);
-    *fd = object ? call.fd : -1;
-    if (!object && call.code)
-        return control_answer_error(call.code, call.message);
-    return to_line(with_version(object));
+        call->request ? answer(call) : control_refuse(call, "bad_json", "%s", why.text);
+    call->is_busy = false;
+    if (!call->work)
+        finish(call, object);
+    else if (call->is_done)
+        finish_work(call);
 }

@@ -6,13 +6,17 @@
 #include "control/command.h"
 #include <stddef.h>
 
+/* An answer, with its newline, to be freed; NULL without memory. fd: a descriptor of a core's that goes with
+ * it, or -1. */
+typedef void control_answered(void *context, char *line, int fd);
+
 /*
- * The answer to one request, with its newline; to be freed. NULL without memory. request: a line,
- * without its newline; of any bytes. more: commands beside those that every process has, or NULL.
- * *fd: a descriptor of the core's that goes with the answer, or -1.
+ * Answers one request: answered is called exactly once, now or, where another core has to be asked, later. request:
+ * a line, without its newline; of any bytes. more: commands beside those that every process has, or NULL. guests and
+ * more stay.
  */
-char *control_answer(struct matrix_core *core, const struct control_commands *more,
-                     const char *request, size_t bytes, int *fd);
+void control_answer(const struct control_guests *guests, const struct control_commands *more,
+                    const char *request, size_t bytes, control_answered *answered, void *context);
 
 /* The answer to what was no request. */
 char *control_answer_error(const char *code, const char *message);

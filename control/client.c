@@ -306,15 +306,20 @@ struct matrix_error *control_command_at(const char *path, const char *command, j
 
 /* --- the board ------------------------------------------------------------------------------- */
 
-struct matrix_error *control_board(const char *path, pid_t *pid, struct matrix_board **board)
+struct matrix_error *control_board(const char *path, pid_t *pid, unsigned core, unsigned *cores,
+                                   struct matrix_board **board)
 {
     CLEANUP_JSON json_t *answer = NULL;
     CLEANUP_JSON json_t *request =
         json_pack("{s:i, s:s}", "version", CONTROL_VERSION, "command", "board");
+    /* Who has one core only may be of a version that knows of no others. */
+    if (core)
+        json_object_set_new(request, "core", json_integer(core));
     CLEANUP_CLOSE int fd = -1;
     RETURN_IF_ERROR(ask_for(path, pid, request, &answer, &fd));
     if (fd < 0)
         return error_host(EPROTO, "%s: an answer without a board", path);
+    RETURN_IF_ERROR(error_prefix(reply_cores(answer, core, cores), "%s", path));
     return error_prefix(matrix_board_open(fd, board), "%s", path);
 }
 

@@ -50,8 +50,9 @@ struct matrix_error *control_command(const struct control_vm *vm, const char *co
 struct matrix_error *control_command_at(const char *path, const char *command, json_t *members,
                                         json_t **answer) MATRIX_MUST_CHECK;
 
-/* The board of the process at a socket, to be closed. pid: as in a list; 0: whoever is there, and out. */
-struct matrix_error *control_board(const char *path, pid_t *pid,
+/* A board of the process at a socket, to be closed: that of a core, counted from 0. cores: out, how many it
+ * has. pid: as in a list; 0: whoever is there, and out. */
+struct matrix_error *control_board(const char *path, pid_t *pid, unsigned core, unsigned *cores,
                                    struct matrix_board **board) MATRIX_MUST_CHECK;
 
 #define CONTROL_REGIONS_MAX 16

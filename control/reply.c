@@ -12,6 +12,8 @@
 /* More than any process can run: a list without end is none. */
 #define GUESTS_MAX 65536
 
+#define CORES_MAX 1024
+
 #define PAGE_BYTES 4096ULL
 
 static struct matrix_error *bad(const char *what)
@@ -85,6 +87,17 @@ struct matrix_error *reply_list(const json_t *answer, struct control_vm **vms, s
     if (number < 0 || number > GUESTS_MAX)
         return bad("a list that is none");
     *next = (size_t)number;
+    return NULL;
+}
+
+struct matrix_error *reply_cores(const json_t *answer, unsigned core, unsigned *cores)
+{
+    const json_t *number = json_object_get(answer, "cores"),
+                 *which = json_object_get(answer, "core");
+    const json_int_t count = number ? json_integer_value(number) : 1;
+    if (count < 1 || count > CORES_MAX || core >= count || json_integer_value(which) != core)
+        return bad("the board of another core");
+    *cores = (unsigned)count;
     return NULL;
 }
 

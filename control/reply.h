@@ -14,6 +14,10 @@ struct matrix_error *reply_parse(const char *text, size_t bytes, json_t **answer
 struct matrix_error *reply_list(const json_t *answer, struct control_vm **vms, size_t *count,
                                 size_t *next) MATRIX_MUST_CHECK;
 
+/* With a board: how many cores there are. */
+struct matrix_error *reply_cores(const json_t *answer, unsigned core,
+                                 unsigned *cores) MATRIX_MUST_CHECK;
+
 struct matrix_error *reply_regions(const json_t *answer,
                                    struct matrix_region regions[CONTROL_REGIONS_MAX],
                                    size_t *count) MATRIX_MUST_CHECK;

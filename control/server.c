@@ -3,7 +3,8 @@
  * The control socket, served; see server.h. Each call does one thing for one client: takes it in,
  * reads once, answers one request, or goes on writing. A client that does not read its answer is not
  * read from; one that sends no newline is told so and left; where too many are there, the one that
- * was silent longest makes room.
+ * was silent longest makes room. Where another core has to be asked, the answer comes later, and the client is not
+ * listened to until then.
  */
 #include "control/server.h"
 
@@ -26,8 +27,21 @@
 
 #define CLIENTS_MAX 16
 
+/* Answers under way, of clients that have left included. */
+#define REPLIES_MAX 64
+
+/* A request that is being answered. It outlives its client, who may leave meanwhile. */
+struct reply {
+    struct control_server *server;
+    struct client *client; /* NULL: it has left */
+    char *line;
+    int fd;
+    bool is_ready;
+};
+
 struct client {
     struct control_server *server;
+    struct reply *reply; /* NULL: none; else it is not listened to */
     int fd;
     uint64_t heard_ns; /* when it last sent something, CLOCK_MONOTONIC */
     bool leaves;       /* once its answer is written */
@@ -39,7 +53,8 @@ struct client {
 };
 
 struct control_server {
-    struct matrix_core *core;
+    struct control_guests guests;
+    unsigned replies; /* that are still to come */
     const struct control_commands *more;
     int fd;
     bool is_bound;
@@ -54,7 +69,9 @@ static void drop(struct client *client)
     for (unsigned i = 0; i < server->client_count; i++)
         if (server->clients[i] == client)
             server->clients[i] = server->clients[--server->client_count];
-    matrix_core_unwatch(server->core, client->fd);
+    if (client->reply)
+        client->reply->client = NULL;
+    matrix_core_unwatch(server->guests.core, client->fd);
     close(client->fd);
     free(client->answer);
     free(client);
@@ -118,6 +135,55 @@ static bool read_some(struct client *client)
     return bytes > 0;
 }
 
+static bool watch(struct client *client);
+
+/* What has come is written; by whom it was asked for is listened to again. */
+static void deliver(struct reply *reply)
+{
+    struct client *client = reply->client;
+    client->reply = NULL;
+    if (!answer(client, reply->line, reply->fd) || !watch(client))
+        drop(client);
+    free(reply);
+}
+
+static void take_reply(void *context, char *line, int fd)
+{
+    struct reply *reply = context;
+    reply->server->replies--;
+    reply->line = line;
+    reply->fd = fd;
+    reply->is_ready = true;
+    if (!reply->client) {
+        free(line);
+        free(reply);
+    } else if (reply->client->reply) {
+        deliver(reply);
+    }
+}
+
+/* Has one request answered: false: it is to leave. */
+static bool have_answered(struct client *client, size_t bytes)
+{
+    struct control_server *server = client->server;
+    struct reply *reply = calloc(1, sizeof(*reply));
+    if (server->replies >= REPLIES_MAX || !reply) {
+        free(reply);
+        return answer(client,
+                      control_answer_error("failed", "too many ask for too much: try again"), -1);
+    }
+    *reply = (struct reply){.server = server, .client = client};
+    server->replies++;
+    control_answer(&server->guests, server->more, client->request, bytes, take_reply, reply);
+    if (!reply->is_ready) {
+        client->reply = reply;
+        return true;
+    }
+    const bool stays = answer(client, reply->line, reply->fd);
+    free(reply);
+    return stays;
+}
+
 /* Answers the first request that is there whole. */
 static bool answer_next(struct client *client)
 {
@@ -130,12 +196,10 @@ static bool answer_next(struct client *client)
     if (!end)
         return true;
     const size_t bytes = (size_t)(end - client->request);
-    const struct control_server *server = client->server;
-    int fd;
-    char *line = control_answer(server->core, server->more, client->request, bytes, &fd);
+    const bool stays = have_answered(client, bytes);
     client->request_bytes -= bytes + 1;
     memmove(client->request, end + 1, client->request_bytes);
-    return answer(client, line, fd);
+    return stays;
 }
 
 /* What is to be waited for next. With a whole request left to answer: one's turn. */
@@ -144,8 +208,6 @@ static short events_of(const struct client *client)
     return client->answer || memchr(client->request, '\n', client->request_bytes) ? POLLOUT
                                                                                   : POLLIN;
 }
-
-static bool watch(struct client *client);
 
 static void serve(struct matrix_core *core, int fd, void *context)
 {
@@ -163,8 +225,14 @@ static void serve(struct matrix_core *core, int fd, void *context)
 
 static bool watch(struct client *client)
 {
+    struct matrix_core *core = client->server->guests.core;
+    /* That it has left meanwhile is noticed when its answer is written. */
+    if (client->reply) {
+        matrix_core_unwatch(core, client->fd);
+        return true;
+    }
     struct matrix_error *error =
-        matrix_core_watch(client->server->core, client->fd, events_of(client), serve, client);
+        matrix_core_watch(core, client->fd, events_of(client), serve, client);
     matrix_error_free(error);
     return !error;
 }
@@ -260,16 +328,16 @@ static struct matrix_error *start(struct control_server *server, const char *pat
     RETURN_IF_ERROR(bind_to(server, directory, slash ? slash + 1 : server->path));
     if (listen(server->fd, CLIENTS_MAX) < 0)
         return error_host(errno, "listen at the control socket %s", server->path);
-    return matrix_core_watch(server->core, server->fd, POLLIN, take_in, server);
+    return matrix_core_watch(server->guests.core, server->fd, POLLIN, take_in, server);
 }
 
-struct matrix_error *control_server_start(struct matrix_core *core, const char *path,
+struct matrix_error *control_server_start(const struct control_guests *guests, const char *path,
                                           struct control_server **server)
 {
     struct control_server *started = calloc(1, sizeof(*started));
     if (!started)
         return error_host(ENOMEM, "make a control socket");
-    started->core = core;
+    started->guests = *guests;
     started->fd = -1;
     struct matrix_error *error = start(started, path);
     if (error)
@@ -291,7 +359,7 @@ void control_server_stop(struct control_server *server)
     while (server->client_count)
         drop(server->clients[0]);
     if (server->fd >= 0) {
-        matrix_core_unwatch(server->core, server->fd);
+        matrix_core_unwatch(server->guests.core, server->fd);
         close(server->fd);
         if (server->is_bound)
             unlink(server->path);

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The control socket of a process that runs guests: `matrix run` and `matrix cloud`. Everything is
- * done in the core's own thread while it runs (matrix_core_watch): no lock, and nothing that
- * waits. Who asks must be this user, or root; see docs/control.md.
+ * done in the first core's own thread while it runs (matrix_core_watch): no lock, and nothing that
+ * waits; what other cores are asked for is answered later. Who asks must be this user, or root; see docs/control.md.
  */
 #ifndef CONTROL_SERVER_H
 #define CONTROL_SERVER_H
 
-#include <matrix/core.h>
+#include "control/guests.h"
 
 struct control_server;
 
 /*
- * Makes the socket, to be served while core runs. path: where; NULL: PID.sock in the runtime
- * directory. The core outlives the server.
+ * Makes the socket, to be served while the guests' core runs. path: where; NULL: PID.sock in the runtime
+ * directory. guests is copied; its owner outlives the server.
  */
-struct matrix_error *control_server_start(struct matrix_core *core, const char *path,
+struct matrix_error *control_server_start(const struct control_guests *guests, const char *path,
                                           struct control_server **server) MATRIX_MUST_CHECK;
 
 struct control_commands;

@@ -10,20 +10,27 @@
 
 #include "tests/fuzz/fuzz.h"
 
-static struct matrix_core *core;
+static struct control_guests guests;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     /* Without guests: what a request says is read before a guest is looked for. */
     const struct matrix_core_options options = {.cpu = -1};
+    struct matrix_core *core;
     FUZZ_NO_ERROR(matrix_core_create(&options, &core));
+    guests = control_guests_of_core(core);
     return 0;
+}
+
+static void take(void *context, char *line, int fd)
+{
+    *(char **)context = line;
 }
 
 static void fuzz_request(const char *text, size_t size)
 {
-    int fd;
-    char *line = control_answer(core, NULL, text, size, &fd);
+    char *line = NULL;
+    control_answer(&guests, NULL, text, size, take, &line);
     FUZZ_CHECK(line, "no answer");
     const size_t bytes = strlen(line);
     FUZZ_CHECK(bytes > 0 && strchr(line, '\n') == line + bytes - 1, "not one line");
@@ -84,6 +91,14 @@ static void fuzz_translations(const json_t *answer)
     check_error(error);
 }
 
+static void fuzz_cores(const json_t *answer)
+{
+    unsigned cores = 0;
+    struct matrix_error *error = reply_cores(answer, 1, &cores);
+    FUZZ_CHECK(error || (cores > 1 && cores <= 1024), "%u cores", cores);
+    check_error(error);
+}
+
 static void fuzz_answer(const char *text, size_t size)
 {
     json_t *answer = NULL;
@@ -95,6 +110,7 @@ static void fuzz_answer(const char *text, size_t size)
     fuzz_list(answer);
     fuzz_regions(answer);
     fuzz_translations(answer);
+    fuzz_cores(answer);
     json_decref(answer);
 }
 

@@ -40,10 +40,11 @@ static void set_up(struct cloud *cloud)
         "guests: [{name: a, image: spin, floor: 20%},\n"
         "  {name: b, image: spin, after: [a], stop-with: [a], restart: on-failure},\n"
         "  {name: c, image: spin, group: g}]\n";
-    const struct matrix_core_options options = {.cpu = -1};
+    const struct matrix_machine_options options = {
+        .cores = 1, .persistent = true, .keeps_ended = true};
     *cloud = (struct cloud){.screen_pipe = {-1, -1}, .keeps = true, .slice_ns = 1000000};
     FUZZ_NO_ERROR(config_parse(text, sizeof(text) - 1, "the file", &cloud->config));
-    FUZZ_NO_ERROR(matrix_core_create(&options, &cloud->core));
+    FUZZ_NO_ERROR(matrix_machine_create(&options, &cloud->machine));
     FUZZ_NO_ERROR(cloud_create_groups(cloud));
     cloud->directory = strdup("/nowhere");
     cloud->added = json_array();
@@ -54,12 +55,17 @@ static void set_up(struct cloud *cloud)
 
 static void release(struct cloud *cloud)
 {
-    matrix_core_destroy(cloud->core);
+    matrix_machine_destroy(cloud->machine);
     cloud_destroy_guests(cloud);
     cloud_periods_free(cloud);
     lives_release(&cloud->lives);
     config_free(&cloud->config);
     json_decref(cloud->added);
+}
+
+static void take(void *context, char *line, int fd)
+{
+    *(char **)context = line;
 }
 
 static void check_answer(const char *line)
@@ -92,11 +98,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct cloud cloud;
     const char *text = (const char *)data;
     set_up(&cloud);
+    const struct control_guests guests = control_guests_of_machine(cloud.machine, 1);
     for (unsigned i = 0; size && i < REQUESTS_MAX; i++) {
         const char *end = memchr(text, '\n', size);
         const size_t bytes = end ? (size_t)(end - text) : size;
-        int fd;
-        char *line = control_answer(cloud.core, &cloud.commands, text, bytes, &fd);
+        char *line = NULL;
+        control_answer(&guests, &cloud.commands, text, bytes, take, &line);
         check_answer(line);
         free(line);
         check_cloud(&cloud);

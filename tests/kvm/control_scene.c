@@ -57,13 +57,14 @@ pid_t scene_start_client(void (*client)(void))
     return pid;
 }
 
-struct matrix_core *scene_serve(const struct test_guest *guests, const unsigned *weights,
-                                size_t count, void (*client)(void))
+struct matrix_core *scene_serve(const struct test_guest *all, const unsigned *weights, size_t count,
+                                void (*client)(void))
 {
     struct scene scene = {.status = -1};
     struct control_server *server = NULL;
-    struct matrix_core *core = scene_core_create(&scene, guests, weights, count);
-    assert_success(control_server_start(core, NULL, &server));
+    struct matrix_core *core = scene_core_create(&scene, all, weights, count);
+    const struct control_guests guests = control_guests_of_core(core);
+    assert_success(control_server_start(&guests, NULL, &server));
     snprintf(scene_socket, sizeof(scene_socket), "%s/%d.sock", scene_directory, getpid());
     scene.client = scene_start_client(client);
     test_core_run(core);

@@ -224,8 +224,9 @@ static void strangers_are_refused(void **state)
     char open_path[sizeof(scene_directory) + 8];
     struct stat status;
     struct matrix_core *core = scene_core_create(&scene, &guest, NULL, 1);
+    const struct control_guests guests = control_guests_of_core(core);
     snprintf(open_path, sizeof(open_path), "%s/open", scene_directory);
-    assert_success(control_server_start(core, open_path, &server));
+    assert_success(control_server_start(&guests, open_path, &server));
     assert_int_equal(stat(open_path, &status), 0);
     assert_int_equal(status.st_mode & 07777, 0600);
     snprintf(scene_socket, sizeof(scene_socket), "%s", open_path);
@@ -258,20 +259,23 @@ static void what_was_left_behind_goes(void **state)
     char old[100], own[100], living[100], file[100], name[32];
     struct matrix_core *core =
         test_core_create((struct matrix_core_options){.cpu = -1}, &guest, NULL, 1);
+    const struct control_guests guests = control_guests_of_core(core);
     snprintf(name, sizeof(name), "%d.sock", getpid());
     make_socket("2147483646.sock", old); /* beyond any pid */
     make_socket(name, own);
     make_socket("1.sock", living);
     snprintf(file, sizeof(file), "%s/2147483645.sock", scene_directory);
     close(open(file, O_CREAT | O_WRONLY, 0600));
-    assert_success(control_server_start(core, NULL, &server));
+    assert_success(control_server_start(&guests, NULL, &server));
     assert_int_equal(access(old, F_OK), -1);
     assert_int_equal(access(own, F_OK), 0);
     assert_int_equal(access(living, F_OK), 0);
     assert_int_equal(access(file, F_OK), 0); /* no socket: not ours */
     struct control_server *second = NULL;
-    assert_refused(control_server_start(core, file, &second), MATRIX_ERROR_HOST, "already in use");
-    assert_refused(control_server_start(core, own, &second), MATRIX_ERROR_HOST, "already in use");
+    assert_refused(control_server_start(&guests, file, &second), MATRIX_ERROR_HOST,
+                   "already in use");
+    assert_refused(control_server_start(&guests, own, &second), MATRIX_ERROR_HOST,
+                   "already in use");
     control_server_stop(server);
     assert_int_equal(access(own, F_OK), -1);
     unlink(living);

@@ -277,6 +277,7 @@ static void stays_are_a_power_of_two(void **state)
 
 static void client_watches(void)
 {
+    unsigned cores;
     struct matrix_board *board = NULL;
     static struct matrix_board_core core;
     struct matrix_board_guest guest, later = {0};
@@ -284,7 +285,7 @@ static void client_watches(void)
     uint64_t next = 0, lost = 0;
     size_t count, seen = 0;
     pid_t pid = 0;
-    CLIENT_CHECK(!control_board(scene_socket, &pid, &board));
+    CLIENT_CHECK(!control_board(scene_socket, &pid, 0, &cores, &board));
     CLIENT_CHECK(pid == getppid() && matrix_board_pid(board) == (uint32_t)pid);
     CLIENT_CHECK(!matrix_board_core(board, &core) && core.begun_ns && !core.ended_ns);
     CLIENT_CHECK(!matrix_board_guest(board, 0, &guest) && strcmp(guest.name, "spin") == 0);
