@@ -22,6 +22,7 @@ static const struct {
     {"run", "run one guest in the foreground", run_main, NULL},
     {"cloud", "run the guests of a file, by contract", NULL, NULL},
     {"status", "show what running guests get, and what was promised", NULL, NULL},
+    {"top", "the same on a whole screen, with keys to change it", NULL, NULL},
     {"trace", "record or draw who is on the core, and why", NULL, NULL},
     {"metrics", "serve what running guests get, for Prometheus", NULL, NULL},
     {"start", "start guests of a running cloud that are down", NULL, "manage"},

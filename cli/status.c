@@ -15,8 +15,9 @@
 #include "cli/look.h"
 #include <argp.h>
 #include <errno.h>
-#include <math.h>
 #include <string.h>
+
+#define PROGRAM "matrix status"
 
 #define INTERVAL_DEFAULT_NS 1000000000ULL
 #define INTERVAL_MINIMUM_NS 100000000ULL
@@ -80,101 +81,7 @@ static const struct argp argp = {
            "or the host refused.",
 };
 
-/* --- figures --------------------------------------------------------------------------------- */
-
-static uint64_t exits_of(const struct matrix_board_guest *guest)
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < MATRIX_BOARD_EXIT_KINDS; i++)
-        sum += guest->exits[i];
-    return sum;
-}
-
-static const struct matrix_board_guest *before(const struct status_core *core, uint64_t id)
-{
-    for (size_t i = 0; i < core->before_count; i++)
-        if (core->before[i].id == id)
-            return &core->before[i];
-    return NULL;
-}
-
-double status_exits_per_s(const struct status_core *core, const struct matrix_board_guest *guest)
-{
-    const struct matrix_board_guest *last = before(core, guest->id);
-    const uint64_t since_ns = last ? last->published_ns : core->core.begun_ns;
-    if (!since_ns || guest->published_ns <= since_ns)
-        return 0;
-    /* One that was started again counts anew. */
-    const uint64_t all = exits_of(guest), before = last ? exits_of(last) : 0;
-    const uint64_t exits = all >= before ? all - before : all;
-    return (double)exits * 1e9 / (double)(guest->published_ns - since_ns);
-}
-
-double status_share(const struct status_core *core, const struct matrix_board_guest *guest)
-{
-    const struct matrix_board_guest *last = before(core, guest->id);
-    const uint64_t all_ns = core->core.guests_cpu_ns - core->before_cpu_ns;
-    if (!core->before || !all_ns)
-        return NAN;
-    return (double)(guest->cpu_ns - (last ? last->cpu_ns : 0)) / (double)all_ns;
-}
-
-static double part(uint64_t some, uint64_t all)
-{
-    return all ? (double)some / (double)all : NAN;
-}
-
-double status_promised(const struct matrix_board_guest *guest)
-{
-    return part(guest->entitled_ns, guest->contended_total_ns);
-}
-
-double status_given(const struct matrix_board_guest *guest)
-{
-    return part(guest->contended_cpu_ns, guest->contended_total_ns);
-}
-
-/* --- a look ---------------------------------------------------------------------------------- */
-
-static int by_id(const void *a, const void *b)
-{
-    const struct matrix_board_guest *first = a, *second = b;
-    return (first->id > second->id) - (first->id < second->id);
-}
-
-static struct matrix_error *look_at(struct status_core *core)
-{
-    free(core->before);
-    core->before = TAKE(core->guests);
-    core->before_count = core->guest_count;
-    core->before_cpu_ns = core->core.guests_cpu_ns;
-    core->guest_count = 0;
-    const size_t slots = matrix_board_slots(core->from.board);
-    core->guests = calloc(slots + 1, sizeof(*core->guests));
-    if (!core->guests)
-        return error_host(ENOMEM, "look at the guests");
-    for (size_t slot = 0; slot < slots; slot++) {
-        struct matrix_board_guest *guest = &core->guests[core->guest_count];
-        RETURN_IF_ERROR(matrix_board_guest(core->from.board, slot, guest));
-        core->guest_count += guest->id != 0 && strcmp(guest->state, "gone") != 0;
-    }
-    qsort(core->guests, core->guest_count, sizeof(*core->guests), by_id);
-    RETURN_IF_ERROR(matrix_board_core(core->from.board, &core->core));
-    core->seen_ns = clock_now_ns(CLOCK_MONOTONIC);
-    core->has_ended = cli_board_has_ended(&core->from, &core->core);
-    return NULL;
-}
-
-static struct matrix_error *look(struct status *status, bool *goes_on)
-{
-    *goes_on = false;
-    for (size_t i = 0; i < status->count; i++) {
-        struct status_core *core = &status->cores[i];
-        RETURN_IF_ERROR(error_prefix(look_at(core), "process %d", core->from.pid));
-        *goes_on |= !core->has_ended;
-    }
-    return NULL;
-}
+/* --- again and again -------------------------------------------------------------------------- */
 
 static struct matrix_error *show(const struct status *status, const struct options *options,
                                  bool has_screen)
@@ -210,7 +117,7 @@ static struct matrix_error *watch(struct status *status, const struct options *o
     if (has_screen)
         fputs(SCREEN_BEGIN, stdout);
     while (!error) {
-        error = look(status, &goes_on);
+        error = status_look(status, &goes_on);
         if (!error)
             error = show(status, options, has_screen);
         if (error || !goes_on || !options->watch)
@@ -232,18 +139,13 @@ static struct matrix_error *run(const struct options *options, int *number)
     struct cli_board *boards = NULL;
     size_t count = 0;
     struct matrix_error *error = cli_boards_open(options->target, &boards, &count);
-    if (!error && !(status.cores = calloc(count, sizeof(*status.cores))))
-        error = error_host(ENOMEM, "look at the cores");
-    for (size_t i = 0; !error && i < count; i++)
-        status.cores[status.count++].from = boards[i];
+    if (!error)
+        error = status_take(&status, boards, count);
+    else
+        cli_boards_close(boards, count);
     if (!error)
         error = watch(&status, options, number);
-    for (size_t i = 0; i < status.count; i++) {
-        free(status.cores[i].guests);
-        free(status.cores[i].before);
-    }
-    free(status.cores);
-    cli_boards_close(boards, count);
+    status_free(&status);
     return error;
 }
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `matrix status`: options and looks (status.c), the table (status_text.c), JSON (status_json.c). */
+/* `matrix status`: options (status.c), looks at boards (status_look.c), the table (status_text.c), JSON
+ * (status_json.c). Looks and JSON are those of `matrix top`, too. */
 #ifndef CLI_STATUS_H
 #define CLI_STATUS_H
 
 #include "cli/boards.h"
 #include <jansson.h>
 #include <stdio.h>
-
-#define PROGRAM "matrix status"
 
 /* One core, as it was looked at. */
 struct status_core {
@@ -20,7 +19,7 @@ struct status_core {
     /* The look before; NULL: this is the first. */
     struct matrix_board_guest *before;
     size_t before_count;
-    uint64_t before_published_ns, before_cpu_ns;
+    struct matrix_board_core before_core;
 };
 
 struct status {
@@ -28,11 +27,28 @@ struct status {
     size_t count;
 };
 
+/* Takes over boards, and what holds them; then one look after the other. goes_on: out, whether any run does. */
+struct matrix_error *status_take(struct status *status, struct cli_board *boards,
+                                 size_t count) MATRIX_MUST_CHECK;
+struct matrix_error *status_look(struct status *status, bool *goes_on) MATRIX_MUST_CHECK;
+struct matrix_error *status_look_at(struct status_core *core) MATRIX_MUST_CHECK;
+void status_free(struct status *status);
+
+/* The guest at the look before; NULL: it was not there. */
+const struct matrix_board_guest *status_before(const struct status_core *core,
+                                               const struct matrix_board_guest *guest);
+
 /* How often a guest left per second since the look before; on the first, since the run began. */
 double status_exits_per_s(const struct status_core *core, const struct matrix_board_guest *guest);
+double status_exits_of_kind_per_s(const struct status_core *core,
+                                  const struct matrix_board_guest *guest, unsigned kind);
 
 /* Its part of all guests' CPU time since the look before; NaN: there was none, or no time. */
 double status_share(const struct status_core *core, const struct matrix_board_guest *guest);
+
+/* What that part should have been: by contract while others could run, too, and all that it took while no other
+ * could. Share less due is the error of that time. */
+double status_due(const struct status_core *core, const struct matrix_board_guest *guest);
 
 /* By contract, and in fact, of the time when others could run, too; NaN: there was none. */
 double status_promised(const struct matrix_board_guest *guest);

@@ -5,6 +5,7 @@ watching.sh and metrics.sh. What it says is made up, and so known to the test.
 board_server.py DIRECTORY KIND [SECONDS]
     PID.sock in DIRECTORY answers; the run ends after SECONDS (default: never), the process later.
     What it was asked is appended to PID.asked there, a line each.
+    KIND live: its figures go on in real time, and guests can be managed as those of a cloud.
 """
 import array
 import fcntl
@@ -130,6 +131,53 @@ def run(board, seconds):
     show(board, b"stopped", ended=now())
 
 
+class Live:
+    """Neo in a group and Morpheus, who share what is not paused by weight; each tenth of a second 2000 exits."""
+
+    def __init__(self, board):
+        self.board = board
+        self.begun, self.seen = now() - 1, now()
+        self.all = 0
+        # name, group, weight, state, cpu, entitled, exits
+        self.guests = [["neo", b"zion", 70, "running", 0, 0, 0], ["morpheus", b"", 30, "ready", 0, 0, 0],
+                       ["mouse", b"zion", 1, "sleeping", 0, 0, 0]]
+
+    def step(self):
+        passed, self.seen = now() - self.seen, now()
+        able = [g for g in self.guests if g[3] in ("running", "ready")]
+        weight = sum(g[2] for g in able)
+        for guest in able:
+            # Morpheus has a tenth of the core less than what is his, and Neo has it.
+            error = 0 if len(able) == 1 else passed // 10 * (1 if guest[0] == "neo" else -1)
+            guest[4] += passed * guest[2] // weight + error
+            guest[5] += passed * guest[2] // weight
+            guest[6] += passed // 50_000
+        self.all += passed if able else 0
+        for slot, (name, group, weight, state, cpu, entitled, exits) in enumerate(self.guests):
+            self.board.guest(slot, slot + 1, name.encode(), group, state.encode(), weight, cpu=cpu,
+                             contended=cpu, total=self.all, entitled=entitled, exits=exits)
+        self.board.core(begun_ns=self.begun, host_cpu=3, wall_ns=self.seen - self.begun,
+                        guests_cpu_ns=self.all, overhead_ns=self.all // 100, switches=self.all // 1_000_000,
+                        delays=DELAYS, delay_count=len(DELAYS), delay_median_ns=45_000,
+                        delay_p99_ns=1_500_000, delay_worst_ns=3_000_000_000, guests=3)
+
+    def answer(self, request):
+        if request["command"] == "groups":
+            return {"groups": [{"group": "zion", "in": None, "weight": 100, "floor_ppm": 0, "ceiling_ppm": 0}]}
+        if "group" in request:
+            return {"group": request["group"], "weight": request["weight"]}
+        guest = next((g for g in self.guests if g[0] == request.get("guest")), None)
+        if not guest:
+            return {"error": {"code": "no_such_guest", "message": "there is no guest of that name"}}
+        if request["command"] == "set" and request["weight"] == 666:
+            return {"error": {"code": "failed", "message": "the floors \x1b[31m pass 100 %"}}
+        if request["command"] == "set":
+            guest[2] = request["weight"]
+        else:
+            guest[3] = {"pause": "paused", "resume": "ready", "stop": "stopped"}[request["command"]]
+        return {"guest": guest[0], "state": guest[3]}
+
+
 def spoil(board, kind):
     if kind == "endless_entry":
         board.put(board.guest_offset, struct.pack("<Q", 1))
@@ -148,6 +196,8 @@ def answer(request, board, kind):
     if request["command"] == "list":
         guest = {"name": "neo", "state": "ready", "memory_bytes": 1 << 24, "vcpus": 1}
         return {"pid": os.getpid(), "guests": [guest], "next": None}, []
+    if kind == "live" and request["command"] != "board":
+        return live.answer(request), []
     if kind == "old":
         return {"error": {"code": "unknown_command", "message": "see the command help"}}, []
     if kind == "no_descriptor":
@@ -183,7 +233,11 @@ NAMES = {"odd_name": (b"n\x1b[31m\xff", b"morpheus"),
 GROUP = b'\\"\n# EOF\n' if kind == "hostile" else b"tenant"
 DELAYS = [45_000] * 90 + [1_500_000] * 9 + [3_000_000_000]
 board = Board()
-show(board)
+live = Live(board)
+if kind == "live":
+    live.step()
+else:
+    show(board)
 spoil(board, kind)
 if kind != "unsealed":
     board.seal()
@@ -194,6 +248,10 @@ print(os.getpid(), flush=True)
 threading.Thread(target=serve, args=(listener, board, kind), daemon=True).start()
 if kind in ("good", "hostile", "odd_name", "many_descriptors", "twins"):
     run(board, float(sys.argv[3]) if len(sys.argv) > 3 else 600)
+elif kind == "live":
+    while True:
+        live.step()
+        time.sleep(0.02)
 elif kind == "bad_stays":
     while True:
         spoil(board, kind)
