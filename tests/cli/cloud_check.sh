@@ -89,4 +89,38 @@ guests:
 '
 check "guests that stop with each other: 0" has_status 0
 refuses "a policy that is not there" "policy: tarot\nguests: [{name: a, image: spin}]\n" "tarot"
+# --- several cores ------------------------------------------------------------------------------------
+
+attempt "$matrix" cloud --check --json --cores 2 "$source_root/examples/tenants.yaml"
+check "two cores: groups and guests are spread" json \
+    '{g["name"]: g["core"] for g in result["groups"] + result["guests"]} == {
+        "blue": 0, "red": 1, "blue-web": 0, "blue-batch": 0, "red-one": 1, "red-two": 1, "guard": 1}'
+check "... with loads, floors and the bound" json \
+    '[(c["core"], round(c["load"], 3), round(c["floors"], 3)) for c in result["cores"]] == [
+        (0, 1, 0.5), (1, 0.65, 0.05)] and result["shortfall"] == 0'
+attempt "$matrix" cloud --check "$source_root/examples/cores.yaml"
+check "the example of two cores: as in docs/cloud.md" python3 -c 'import sys
+printed, manual = (open(path, encoding="utf-8").read() for path in sys.argv[1:])
+sys.exit(printed.strip() not in manual)' "$scratch/out" "$source_root/docs/cloud.md"
+cores='cores: 2\nrebalance: 1s\n'
+three='guests:\n  - {name: a, image: spin, floor: 40%}\n  - {name: b, image: spin, floor: 40%}\n  - {name: c, image: spin, floor: 70%'
+check_file "${cores}$three}\n"
+check "with rebalance others make room for a floor" has_status 0
+refuses "without, no core has it" "cores: 2\n$three}\n" "no core has room" "core 0: 40 %, core 1: 40 %"
+refuses "a pin beyond the last core" "${cores}$three, pin: 2}\n" "core 2 of 2" "counted from 0"
+refuses "a pinned floor without room" "${cores}$three, pin: 0}\n  - {name: d, image: spin, floor: 50%, pin: 0}\n" "core 0, which d"
+refuses "a member of a group that is pinned" \
+    'cores: 2\ngroups: [{name: g}]\nguests: [{name: a, image: spin, group: g, pin: 1}]\n' "guests[0]: pin" "pin the group"
+one='guests: [{name: a, image: spin}]\n'
+refuses "no cores" "cores: 0\n$one" "cores:" "from 1 to 1024"
+refuses "core and cores" "core: 3\ncores: 2\n$one" "list host CPUs under cpus"
+refuses "cpus and another number of cores" "cpus: [0, 1]\ncores: 3\n$one" "cores: 3, and 2 under cpus"
+refuses "a host CPU twice" "cpus: [0, 0]\n$one" "cpus: 0 is there twice"
+refuses "a host CPU that is no number" "cpus: [a]\n$one" "cpus:" "a"
+refuses "rebalance too often" "${cores/1s/1ms}$one" "rebalance: 1ms" "100ms or more"
+refuses "moves without rebalance" "cores: 2\nmoves: 2\n$one" "moves: nobody is moved"
+attempt "$matrix" cloud --check --json --core any --cpus 3,5 "$source_root/examples/matrix.yaml"
+check "--cpus in place of the file's" json '[c["cpu"] for c in result["cores"]] == [3, 5]'
+attempt "$matrix" cloud --check --cores 0 "$source_root/examples/matrix.yaml"
+check "--cores 0 is refused" has_status 122
 finish

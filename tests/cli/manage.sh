@@ -9,11 +9,21 @@ yaml=$scratch/cloud.yaml
 saved=$scratch/report.json
 trap 'kill "${pid-}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
+# By manage_cores.sh: all guests of files live on the second core. What happens there between two letters that were
+# written together is some milliseconds.
+cores=() paused_at_most=0 floors_refused="a 60 % + tenant 50 % = 110 %"
+if [ "${second_core-}" ]; then
+    cores=(--cores 2 --core any) paused_at_most=50000000
+    floors_refused="core 1, which tenant is pinned to, has no room for its floor: 60 % + 50 % = 110 %"
+fi
+pin_all() { sed -E '/group:/! s/\{name: ([a-z]+),/{name: \1, pin: 1,/'; }
+
 # Starts a cloud of this file in the background, as $pid.
 cloud_begins() { # FILE-CONTENT OPTION...
     printf '%b' "$1" >"$yaml"
+    [ -z "${second_core-}" ] || printf '%b' "$1" | pin_all >"$yaml"
     rm -f "$saved"
-    "$matrix" cloud --plain --quiet --control auto --report "$saved" --duration 15min "${@:2}" \
+    "$matrix" cloud --plain --quiet --control auto --report "$saved" --duration 15min "${cores[@]}" "${@:2}" \
         "$yaml" >"$scratch/cloud.out" 2>"$scratch/cloud.err" </dev/null &
     pid=$!
     socket=$MATRIX_RUNTIME_DIR/$pid.sock
@@ -118,7 +128,7 @@ check "... and back" has_status 0
 manage set a floor=60%
 manage set --group tenant floor=50%
 check "floors that do not fit are refused" has_status 125
-check "... with the sum" complains "a 60 % + tenant 50 % = 110 %"
+check "... with the sum" complains "$floors_refused"
 manage set a floor=none
 manage set a weigth=3
 check "set: a word that is none is refused" has_status 122
@@ -171,7 +181,7 @@ check "... without a gap" \
     reported 'all(p["end_ns"] == q["begin_ns"] for p, q in zip(result["periods"], result["periods"][1:]))'
 check "weights 3 to 1 were kept in their time" \
     period "set a" 'abs(guest["a"]["promised"] - 0.75) < 0.001 and abs(guest["a"]["error_pp"]) < 5'
-check "a paused guest was promised nothing" period "pause a" 'guest["a"]["cpu_ns"] == 0'
+check "a paused guest was promised nothing" period "pause a" 'guest["a"]["cpu_ns"] <= '"$paused_at_most"
 check "a group's weight was kept in its time" \
     period "set group tenant" 'abs(guest["b"]["promised"] - 0.75) < 0.001 and abs(guest["b"]["error_pp"]) < 5'
 check "a request that was refused has no period" \
