@@ -161,7 +161,7 @@ void cloud_screen_draw(struct cloud *cloud)
         return;
     struct matrix_core_statistics loop;
     char wall[FORMAT_BYTES], slice[FORMAT_BYTES], worst[FORMAT_BYTES], median[FORMAT_BYTES];
-    char core[16];
+    char core[32];
     cloud_cores_sum(cloud, &loop);
     const double seconds = (double)(loop.wall_ns - cloud->seen_ns + 1) / 1e9;
     cloud->seen_ns = loop.wall_ns;
@@ -173,9 +173,14 @@ void cloud_screen_draw(struct cloud *cloud)
     pass_output_on(cloud);
     fputs(WRAP_OFF, cloud->frame);
     line(cloud, "%s", "");
-    snprintf(core, sizeof(core), "%d", cloud->cpus[0]);
-    line(cloud, "  matrix cloud   %s   core %s   slice %s", format_duration(wall, loop.wall_ns),
-         cloud->cpus[0] < 0 ? "any" : core, format_duration(slice, cloud->slice_ns));
+    if (cloud->cores > 1)
+        snprintf(core, sizeof(core), "%u cores", cloud->cores);
+    else if (cloud->cpus[0] < 0)
+        snprintf(core, sizeof(core), "core any");
+    else
+        snprintf(core, sizeof(core), "core %d", cloud->cpus[0]);
+    line(cloud, "  matrix cloud   %s   %s   slice %s", format_duration(wall, loop.wall_ns), core,
+         format_duration(slice, cloud->slice_ns));
     line(cloud, "%s", "");
     line(cloud, "  %-12s %8s  %-*s %8s  %9s  %-8s  %14s  %8s  %8s", "guest", "contract", BAR_CELLS,
          "share of the core", "now", "in all", "state", "work", "io/s", "timer/s");
