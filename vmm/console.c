@@ -104,11 +104,15 @@ static bool is_control(struct console *console, unsigned char byte)
 /* Adds a character; needs up to four bytes of room. */
 static void append(struct console *console, char character)
 {
-    if (console->escape && is_control(console, (unsigned char)character))
-        console->length += (size_t)snprintf(console->line + console->length, 5, "\\x%02x",
-                                            (unsigned char)character);
-    else
+    static const char digits[] = "0123456789abcdef";
+    if (!console->escape || !is_control(console, (unsigned char)character)) {
         console->line[console->length++] = character;
+        return;
+    }
+    const char escaped[] = {'\\', 'x', digits[(unsigned char)character >> 4],
+                            digits[character & 15]};
+    memcpy(console->line + console->length, escaped, sizeof(escaped));
+    console->length += sizeof(escaped);
 }
 
 size_t console_write(struct console *console, const char *text, size_t bytes)

@@ -22,6 +22,10 @@
 /* Guest memory is copied in pieces of this size, so that no hypercall needs an allocation. */
 #define CHUNK_BYTES 1024
 
+/* After so many bytes of output others may come on: 64 KiB of control characters, which are shown as four
+ * each, would else take longer than a slice. */
+#define PRINT_BYTES 4096
+
 /* What a hypercall sees: its arguments, and the outcome if it is not VCPU_HANDLED. */
 struct call {
     struct vcpu *vcpu;
@@ -136,7 +140,10 @@ static int64_t call_print_char(struct call *call)
 /* Prints guest memory [gva, gva + length), which the caller has found to be readable. */
 static int64_t print_memory(struct call *call, uint64_t gva, uint64_t length)
 {
+    const uint64_t limit = call->vcpu->progress + PRINT_BYTES;
     while (call->vcpu->progress < length) {
+        if (call->vcpu->progress >= limit)
+            return pend(call, call->outcome);
         char text[CHUNK_BYTES];
         const uint64_t done = call->vcpu->progress;
         const uint64_t part = length - done < sizeof(text) ? length - done : sizeof(text);

@@ -83,10 +83,11 @@ struct matrix_error *vcpu_set_signal_mask(struct vcpu *vcpu, const sigset_t *blo
 
 enum vcpu_outcome vcpu_run(struct vcpu *vcpu)
 {
-    /* The guest asked for something that could not be done at once: it has not gone on since. */
+    /* The guest asked for something that could not be done at once: it has not gone on since. And if only
+     * some more of it is done now, it does not yet. */
     if (vcpu->waiting) {
         enum vcpu_outcome outcome = hypercall_handle(vcpu);
-        if (outcome != VCPU_HANDLED)
+        if (outcome != VCPU_HANDLED || vcpu->waiting)
             return outcome;
     }
     if (ioctl(vcpu->fd, KVM_RUN, 0) == 0)
