@@ -89,6 +89,7 @@ static void tick(struct matrix_machine *machine, void *context)
     struct cloud *cloud = context;
     const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
     cloud_live_look(cloud);
+    cloud_tell_losses(cloud);
     if (now >= cloud->next_show_ns) {
         show(cloud);
         cloud->next_show_ns = now + (cloud->has_screen ? SCREEN_NS : PROGRESS_NS);
@@ -104,7 +105,7 @@ static struct matrix_error *open_outputs(struct cloud *cloud, const struct cloud
     RETURN_IF_ERROR(
         matrix_output_create(cloud->has_screen ? STDOUT_FILENO : STDERR_FILENO, &cloud->terminal));
     if (!cloud->has_screen)
-        return matrix_output_create(options->json ? STDERR_FILENO : STDOUT_FILENO, &cloud->output);
+        return cloud_output_create(options->json ? STDERR_FILENO : STDOUT_FILENO, &cloud->output);
     if (pipe2(cloud->screen_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
         return error_host(errno, "make a pipe for the screen");
     return matrix_output_create(cloud->screen_pipe[1], &cloud->output);
@@ -167,13 +168,13 @@ static struct matrix_error *report(struct cloud *cloud, const struct cloud_optio
 /* What guests printed must have arrived, or somebody must be told. */
 static struct matrix_error *check_outputs(const struct cloud *cloud)
 {
-    const int lost = matrix_output_failed(cloud->output);
+    const int lost = matrix_output_lost(cloud->output);
     if (lost)
         return error_host(lost, "write what the guests print");
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         const struct matrix_output *output = cloud->guests[i].output;
-        if (output && matrix_output_failed(output))
-            return error_host(matrix_output_failed(output), "guest %s: write its output to %s",
+        if (output && matrix_output_lost(output))
+            return error_host(matrix_output_lost(output), "guest %s: write its output to %s",
                               cloud->config.guests[i].name, cloud->config.guests[i].output);
     }
     return NULL;

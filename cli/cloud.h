@@ -41,6 +41,7 @@ struct cloud_guest {
     size_t machine_index;         /* with a vm: its place on the machine */
     struct matrix_output *output; /* its own file; NULL: the shared one */
     int output_fd;
+    bool loss_told;             /* that the disk is full to which it prints */
     double promised;            /* its share while all can run */
     struct matrix_error *error; /* why it could not be made the last time; NULL: it could */
     bool has_failed;            /* that is news to the lifecycle */
@@ -96,6 +97,7 @@ struct cloud {
     uint64_t next_show_ns; /* CLOCK_MONOTONIC */
     uint64_t slice_ns;
     struct matrix_output *output;   /* where guests without a file of their own print */
+    bool loss_told;                 /* that what guests print finds no room */
     int screen_pipe[2];             /* with a screen: what they print passes through here */
     struct matrix_output *terminal; /* where the screen is, or the line of progress */
     FILE *frame;                    /* being drawn */
@@ -201,6 +203,14 @@ void cloud_periods_free(struct cloud *cloud);
 /* A guest's contract in that period, and what it was charged; false: it came later. */
 bool cloud_period_share(const struct cloud *cloud, size_t period, unsigned index,
                         struct cloud_figures *figures);
+
+/* --- cloud_outputs.c ----------------------------------------------------------------------------- */
+
+/* An output that outlasts a full disk. */
+struct matrix_error *cloud_output_create(int fd, struct matrix_output **output) MATRIX_MUST_CHECK;
+
+/* What has been lost that way is told, once for each. */
+void cloud_tell_losses(struct cloud *cloud);
 
 /* --- cloud_screen.c, cloud_report.c -------------------------------------------------------------- */
 

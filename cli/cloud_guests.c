@@ -32,7 +32,7 @@ struct matrix_error *cloud_open_output(struct cloud *cloud, unsigned index)
         open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0644);
     if (guest->output_fd < 0)
         return error_host(errno, "open the output file %s", path);
-    return matrix_output_create(guest->output_fd, &guest->output);
+    return cloud_output_create(guest->output_fd, &guest->output);
 }
 
 void cloud_describe_guest(const struct cloud *cloud, unsigned index, char path[PATH_MAX],

@@ -25,6 +25,9 @@
 
 #define LAST_FLUSH_NS 1000000000ULL
 
+/* How often a full disk is tried again. */
+#define FULL_PAUSE_NS 100000000ULL
+
 /* How to write to the descriptor without ever waiting for its reader. */
 enum output_way {
     OUTPUT_AT_ONCE, /* it does not block: a file, or a description of our own with O_NONBLOCK */
@@ -37,10 +40,13 @@ struct matrix_output {
     int write_fd; /* what is written to: fd, or our own description of the same file */
     enum output_way way;
     atomic_int failed;    /* errno of the write that failed; everything after is thrown away */
-    atomic_bool waiting;  /* something is in the queue */
+    atomic_bool waiting;  /* something is in the queue, and its reader is waited for */
+    bool outlasts;        /* a full disk: see matrix_output_outlast */
+    atomic_int lost;      /* errno of the last write that a full disk refused; 0: none */
     pthread_mutex_t lock; /* of what follows */
     unsigned sharers;     /* consoles that print here */
     uint64_t written;     /* bytes in all */
+    uint64_t full_ns;     /* until then the disk is not tried again; 0: it is not full */
     size_t start, end;    /* what waits is queue[start, end) */
     char queue[OUTPUT_QUEUE_BYTES];
 };
@@ -77,6 +83,9 @@ struct matrix_error *matrix_output_create(int fd, struct matrix_output **result)
     output->fd = output->write_fd = fd;
     atomic_init(&output->failed, 0);
     atomic_init(&output->waiting, false);
+    atomic_init(&output->lost, 0);
+    output->outlasts = false;
+    output->full_ns = 0;
     pthread_mutex_init(&output->lock, NULL); /* of the default kind: it cannot fail */
     output->sharers = 0;
     output->written = 0;
@@ -90,7 +99,8 @@ void matrix_output_destroy(struct matrix_output *output)
     if (!output)
         return;
     const uint64_t limit = clock_now_ns(CLOCK_MONOTONIC) + LAST_FLUSH_NS;
-    while (!matrix_output_flush(output) && clock_now_ns(CLOCK_MONOTONIC) < limit) {
+    while (!matrix_output_flush(output) && !output->full_ns &&
+           clock_now_ns(CLOCK_MONOTONIC) < limit) {
         struct pollfd ready = {.fd = output->write_fd, .events = POLLOUT};
         poll(&ready, 1, 10);
     }
@@ -108,6 +118,17 @@ int matrix_output_failed(const struct matrix_output *output)
 int output_fd(const struct matrix_output *output)
 {
     return output->write_fd;
+}
+
+void matrix_output_outlast(struct matrix_output *output)
+{
+    output->outlasts = true;
+}
+
+int matrix_output_lost(const struct matrix_output *output)
+{
+    const int failed = matrix_output_failed(output);
+    return failed ? failed : atomic_load_explicit(&output->lost, memory_order_relaxed);
 }
 
 bool output_waiting(const struct matrix_output *output)
@@ -131,6 +152,13 @@ static ssize_t write_some(const struct matrix_output *output, const char *text, 
     return write(output->write_fd, text, bytes < PIPE_BUF ? bytes : PIPE_BUF);
 }
 
+/* The rest of the line stays for when there is room again; until then others are refused. */
+static void disk_is_full(struct matrix_output *output, int number)
+{
+    atomic_store_explicit(&output->lost, number, memory_order_relaxed);
+    output->full_ns = clock_now_ns(CLOCK_MONOTONIC) + FULL_PAUSE_NS;
+}
+
 /* True: nothing is left. */
 static bool write_out(struct matrix_output *output)
 {
@@ -141,6 +169,10 @@ static bool write_out(struct matrix_output *output)
             continue;
         if (written < 0 && errno == EAGAIN)
             return false;
+        if (written < 0 && output->outlasts && (errno == ENOSPC || errno == EDQUOT)) {
+            disk_is_full(output, errno);
+            return false;
+        }
         if (written < 0) {
             /* EPIPE, a full disk: nobody will read the rest. The core asks and ends the guests. */
             atomic_store_explicit(&output->failed, errno, memory_order_relaxed);
@@ -150,6 +182,7 @@ static bool write_out(struct matrix_output *output)
         output->written += (uint64_t)written;
     }
     output->start = output->end = 0;
+    output->full_ns = 0;
     return true;
 }
 
@@ -157,7 +190,8 @@ static bool write_out(struct matrix_output *output)
 static bool flush(struct matrix_output *output)
 {
     const bool empty = write_out(output);
-    atomic_store_explicit(&output->waiting, !empty, memory_order_relaxed);
+    /* There is no word of it when a disk has room again: nobody is to poll for that. */
+    atomic_store_explicit(&output->waiting, !empty && !output->full_ns, memory_order_relaxed);
     return empty;
 }
 
@@ -187,6 +221,8 @@ static bool put(struct matrix_output *output, const char *text, size_t bytes)
 {
     if (matrix_output_failed(output))
         return true;
+    if (output->full_ns && (clock_now_ns(CLOCK_MONOTONIC) < output->full_ns || !flush(output)))
+        return false;
     if (bytes > OUTPUT_QUEUE_BYTES - output->end) {
         memmove(output->queue, output->queue + output->start, output->end - output->start);
         output->end -= output->start;

@@ -53,8 +53,16 @@ MATRIX_API bool matrix_output_write(struct matrix_output *output, const char *te
 /* Writes what the reader takes at once; true if nothing is left waiting. */
 MATRIX_API bool matrix_output_flush(struct matrix_output *output);
 
-/* The reader is gone (EPIPE), or writing failed (a full disk): errno, 0 while all is well. */
+/* The reader is gone (EPIPE), or writing failed (a full disk): errno, 0 while all is well. Guests that print
+ * there are then stopped. */
 MATRIX_API int matrix_output_failed(const struct matrix_output *output);
+
+/* To be called before guests print there: a full disk is no failure from now on. What finds no room is refused
+ * (guests whose output is lossy go on, and it is counted), and now and then it is tried again. */
+MATRIX_API void matrix_output_outlast(struct matrix_output *output);
+
+/* Why something may be missing in what was written: errno of the failure, or of the last full disk; or 0. */
+MATRIX_API int matrix_output_lost(const struct matrix_output *output);
 
 struct matrix_vm_options {
     const char *name;             /* NULL: "guest" */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -90,6 +91,34 @@ static void test_full_disk(void **state)
     close(fd);
 }
 
+/* To who outlasts it, it is no failure. */
+static void test_full_disk_is_outlasted(void **state)
+{
+    struct matrix_output *full;
+    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_null(matrix_output_create(fd, &full));
+    matrix_output_outlast(full);
+    assert_int_equal(matrix_output_lost(full), 0);
+    console_init(&console, &(struct matrix_vm_options){.output = full, .output_lossy = true}, NULL);
+    assert_int_equal(print(&console, "kept until there is room\n"), 25);
+    assert_int_equal(console.dropped_lines, 0);
+    assert_int_equal(print(&console, "no room\n"), 8);
+    assert_int_equal(console.dropped_lines, 1);
+    assert_int_equal(matrix_output_failed(full), 0);
+    assert_int_equal(matrix_output_lost(full), ENOSPC);
+    assert_false(output_waiting(full)); /* nobody polls for it */
+    /* Room again: by another file in its place. */
+    const int file = memfd_create("room", MFD_CLOEXEC);
+    assert_int_equal(dup2(file, fd), fd);
+    usleep(110000);
+    assert_int_equal(print(&console, "room\n"), 5);
+    console_destroy(&console);
+    matrix_output_destroy(full);
+    close(fd);
+    close(file);
+}
+
 static void test_output_is_written_out_at_the_end(void **state)
 {
     static char lines[OUTPUT_QUEUE_BYTES];
@@ -123,6 +152,7 @@ int main(void)
         TEST(test_reader_that_is_gone),
         TEST(test_reader_that_goes_while_lines_wait),
         TEST(test_full_disk),
+        TEST(test_full_disk_is_outlasted),
         TEST(test_output_is_written_out_at_the_end),
     };
     return cmocka_run_group_tests_name("output", tests, NULL, NULL);
