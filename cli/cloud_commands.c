@@ -25,12 +25,21 @@ static json_t *pin_json(const struct config_contract *contract)
     return contract->is_pinned ? json_integer(contract->pin) : json_null();
 }
 
+static json_t *error_json(const struct matrix_error *error)
+{
+    char text[1024];
+    if (!error)
+        return json_null();
+    snprintf(text, sizeof(text), "%s%s%s%s", error->message, error->remedy ? " (" : "",
+             error->remedy ? error->remedy : "", error->remedy ? ")" : "");
+    return control_string(text);
+}
+
 /* A guest as it is now. */
 static json_t *guest_json(const struct cloud *cloud, unsigned index)
 {
     const struct life *life = &cloud->lives.lives[index];
     const struct config_guest *config = &cloud->config.guests[index];
-    const struct matrix_error *error = cloud->guests[index].error;
     struct matrix_core_guest contract;
     struct matrix_vm_info info;
     struct matrix_machine_guest now;
@@ -46,7 +55,7 @@ static json_t *guest_json(const struct cloud *cloud, unsigned index)
         info.state == MATRIX_VM_EXITED && cloud->guests[index].vm ? json_integer(info.status)
                                                                   : json_null(),
         "output", config->output ? control_string(config->output) : json_null(), "error",
-        error ? control_string(error->message) : json_null());
+        error_json(cloud->guests[index].error));
 }
 
 static json_t *command_guest(struct control_call *call)

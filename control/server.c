@@ -57,6 +57,7 @@ struct control_server {
     unsigned replies; /* that are still to come */
     const struct control_commands *more;
     int fd;
+    int spare_fd; /* closed for a client when there are no more descriptors; -1: it is */
     bool is_bound;
     char path[PATH_MAX];
     struct client *clients[CLIENTS_MAX];
@@ -75,6 +76,8 @@ static void drop(struct client *client)
     close(client->fd);
     free(client->answer);
     free(client);
+    if (server->spare_fd < 0)
+        server->spare_fd = fcntl(server->fd, F_DUPFD_CLOEXEC, 0);
 }
 
 /* --- a client -------------------------------------------------------------------------------- */
@@ -247,21 +250,34 @@ static bool is_welcome(int fd)
            (peer.uid == geteuid() || peer.uid == 0);
 }
 
-static void make_room(struct control_server *server)
+static void drop_oldest(struct control_server *server)
 {
     struct client *oldest = server->clients[0];
-    if (server->client_count < CLIENTS_MAX)
-        return;
     for (unsigned i = 1; i < server->client_count; i++)
         if (server->clients[i]->heard_ns < oldest->heard_ns)
             oldest = server->clients[i];
     drop(oldest);
 }
 
+/* Guests may have used up all descriptors, and their owner wants to stop one: there is always one left. */
+static int accept_client(struct control_server *server, int listener)
+{
+    const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0 || (errno != EMFILE && errno != ENFILE))
+        return fd;
+    if (server->spare_fd < 0 && server->client_count)
+        drop_oldest(server);
+    if (server->spare_fd < 0)
+        return -1;
+    close(server->spare_fd);
+    server->spare_fd = -1;
+    return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 static void take_in(struct matrix_core *core, int listener, void *context)
 {
     struct control_server *server = context;
-    const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int fd = accept_client(server, listener);
     if (fd < 0)
         return;
     struct client *client = is_welcome(fd) ? malloc(sizeof(*client)) : NULL;
@@ -269,7 +285,8 @@ static void take_in(struct matrix_core *core, int listener, void *context)
         close(fd);
         return;
     }
-    make_room(server);
+    if (server->client_count == CLIENTS_MAX)
+        drop_oldest(server);
     *client =
         (struct client){.server = server, .fd = fd, .heard_ns = clock_now_ns(CLOCK_MONOTONIC)};
     server->clients[server->client_count++] = client;
@@ -328,6 +345,7 @@ static struct matrix_error *start(struct control_server *server, const char *pat
     RETURN_IF_ERROR(bind_to(server, directory, slash ? slash + 1 : server->path));
     if (listen(server->fd, CLIENTS_MAX) < 0)
         return error_host(errno, "listen at the control socket %s", server->path);
+    server->spare_fd = fcntl(server->fd, F_DUPFD_CLOEXEC, 0);
     return matrix_core_watch(server->guests.core, server->fd, POLLIN, take_in, server);
 }
 
@@ -338,7 +356,7 @@ struct matrix_error *control_server_start(const struct control_guests *guests, c
     if (!started)
         return error_host(ENOMEM, "make a control socket");
     started->guests = *guests;
-    started->fd = -1;
+    started->fd = started->spare_fd = -1;
     struct matrix_error *error = start(started, path);
     if (error)
         control_server_stop(started);
@@ -358,6 +376,8 @@ void control_server_stop(struct control_server *server)
         return;
     while (server->client_count)
         drop(server->clients[0]);
+    if (server->spare_fd >= 0)
+        close(server->spare_fd);
     if (server->fd >= 0) {
         matrix_core_unwatch(server->guests.core, server->fd);
         close(server->fd);
