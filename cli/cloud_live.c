@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cloud/memory_left.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,6 +234,10 @@ struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_gue
     const unsigned count = cloud->config.guest_count;
     if (count == CONFIG_GUESTS_MAX)
         return error_usage("start another cloud", "there are %u guests already", count);
+    struct memory_left left;
+    memory_left_read("", &left);
+    RETURN_IF_ERROR(memory_left_check(
+        &left, config->name, config->memory_bytes ? config->memory_bytes : MATRIX_MEMORY_DEFAULT));
     struct config_guest *configs = reallocarray(cloud->config.guests, count + 1, sizeof(*configs));
     if (configs)
         cloud->config.guests = configs;
