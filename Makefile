@@ -22,7 +22,9 @@ FUZZ_SECONDS ?= 300
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := all
-.PHONY: all deps modules demo test test-kernels test-debug bench fuzz lab lint format install clean help
+SOAK_SECONDS ?= 600
+
+.PHONY: all deps modules demo test test-kernels test-debug bench fuzz soak lab lint format install clean help
 
 all: deps $(BUILD)/build.ninja ## build everything
 	ninja -C $(BUILD)
@@ -57,6 +59,10 @@ bench: all ## measure every claim against its baseline
 fuzz: all ## fuzz every parser of foreign bytes, FUZZ_SECONDS each
 	@tools/deps.sh fuzz
 	@tests/fuzz/run.sh $(BUILD) $(FUZZ_SECONDS)
+
+soak: all ## start, stop and change 200 guests at random under the sanitizers, for SOAK_SECONDS
+	@test -e build-sanitize/build.ninja || $(MAKE) SANITIZE=1 build-sanitize/build.ninja
+	@tools/soak.sh $(BUILD) build-sanitize $(SOAK_SECONDS)
 
 lab: all ## a shell in the throwaway machine
 	@$(BUILD)/matrix lab shell

@@ -64,6 +64,8 @@ struct matrix_core *scene_serve(const struct test_guest *all, const unsigned *we
     struct control_server *server = NULL;
     struct matrix_core *core = scene_core_create(&scene, all, weights, count);
     const struct control_guests guests = control_guests_of_core(core);
+    int board;
+    assert_success(matrix_core_board(core, &board));
     assert_success(control_server_start(&guests, NULL, &server));
     snprintf(scene_socket, sizeof(scene_socket), "%s/%d.sock", scene_directory, getpid());
     scene.client = scene_start_client(client);

@@ -10,6 +10,7 @@
 #include "control/client.h"
 #include "control/directory.h"
 #include "control/server.h"
+#include "tests/kvm/lag.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -173,17 +174,48 @@ static void clients_flood(void)
         wait(NULL);
 }
 
+/* At every stay on the core, and not only in the end, the two are as near to their shares as when nobody asks:
+ * so no client has delayed a slice, or ended one early, by more than the policy made good at once. */
+static void assert_lag(struct matrix_core *core, const unsigned weights[2])
+{
+    static struct matrix_board_stay stays[4096];
+    struct lag lag = {.slice_ns = MATRIX_SLICE_DEFAULT_NS};
+    struct matrix_board *board;
+    uint64_t next = 0, lost = 0, cpu_ns[2] = {0};
+    size_t count, total = 0;
+    int fd;
+    assert_success(matrix_core_board(core, &fd));
+    assert_success(matrix_board_open(fd, &board));
+    do {
+        assert_success(matrix_board_stays(board, &next, stays, COUNT(stays), &count, &lost));
+        for (size_t i = 0; i < count; i++) {
+            assert_in_range(stays[i].guest, 1, 2);
+            cpu_ns[stays[i].guest - 1] += stays[i].cpu_ns;
+            lag_add(&lag, lag_of_two(weights, cpu_ns), &stays[i]);
+        }
+        total += count;
+    } while (count);
+    matrix_board_close(board);
+    print_message("# %zu stays, worst lag %.3f slices, %.3f less what runs exceeded theirs by\n",
+                  total, lag.worst_ns / MATRIX_SLICE_DEFAULT_NS,
+                  lag.beyond_ns / MATRIX_SLICE_DEFAULT_NS);
+    assert_int_equal(lost, 0);
+    assert_true(lag.beyond_ns <= LAG_BOUND_SLICES * MATRIX_SLICE_DEFAULT_NS);
+}
+
 static void shares_hold_in_a_flood(void **state)
 {
+    static const unsigned weights[] = {70, 30};
     struct test_guest guests[] = {
         test_guest_create(
             (struct matrix_vm_options){.argv = ARGUMENTS("neo", "--every", "0"), .name = "neo"}),
         test_guest_create((struct matrix_vm_options){.argv = ARGUMENTS("morpheus", "--every", "0"),
                                                      .name = "morpheus"}),
     };
-    struct matrix_core *core = scene_serve(guests, (const unsigned[]){70, 30}, 2, clients_flood);
+    struct matrix_core *core = scene_serve(guests, weights, 2, clients_flood);
     assert_share(core, 0, 0.7);
     assert_share(core, 1, 0.3);
+    assert_lag(core, weights);
     const struct matrix_core_statistics loop = test_core_statistics(core);
     print_message("# the loop took %.2f %% of the CPU time\n",
                   100.0 * (double)loop.overhead_ns /

@@ -131,6 +131,29 @@ static void waiting_for_input_costs_nothing(void **state)
     close(writer);
 }
 
+/* A long output is more than a slice's work: others come on in the middle of it, as often as they should. */
+static void long_output_leaves_the_core_to_others(void **state)
+{
+    struct test_guest guests[] = {
+        test_guest_create((struct matrix_vm_options){
+            .argv = ARGUMENTS("attack", "controls"), .output_lossy = true, .output_escape = true}),
+        test_guest("spin"),
+    };
+    struct matrix_core *core = test_core_create(
+        (struct matrix_core_options){
+            .cpu = -1, .slice_ns = MATRIX_SLICE_MINIMUM_NS, .duration_ns = SECOND_NS},
+        guests, NULL, 2);
+    test_core_run(core);
+    const struct matrix_vm_info info = test_guest_info(&guests[0]);
+    const struct matrix_core_guest guest = test_core_guest(core, 0);
+    print_message("# %lu hypercalls, came on %lu times\n", info.exits[MATRIX_EXIT_KIND_HYPERCALL],
+                  guest.slices);
+    assert_true(guest.slices > 2 * info.exits[MATRIX_EXIT_KIND_HYPERCALL]);
+    matrix_core_destroy(core);
+    test_guest_destroy(&guests[0]);
+    test_guest_destroy(&guests[1]);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +164,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(input_is_read_to_its_end),
         cmocka_unit_test(guest_without_input_reads_nothing),
         cmocka_unit_test(waiting_for_input_costs_nothing),
+        cmocka_unit_test(long_output_leaves_the_core_to_others),
     };
     return host_run_tests(argc, argv, "hypercalls", tests, COUNT(tests));
 }
