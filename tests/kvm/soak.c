@@ -27,8 +27,8 @@
 #define GUESTS_DEFAULT  60
 #define GUESTS_AT_FIRST 20
 #define LOOK_EVERY      100 /* steps: at all guests */
-#define SETTLE_NS       60000000000ULL
-#define NS_PER_S        1000000000ULL
+#define SECOND_NS       1000000000ULL
+#define SETTLE_NS       (60 * SECOND_NS)
 
 /* Which have most of the time: 70 to 30. */
 #define WITNESSES 2
@@ -78,10 +78,7 @@ static struct soak_guest *new_guest(struct soak *soak)
     return guest;
 }
 
-static const char *image_of(const struct soak_guest *guest)
-{
-    return guest->kind == SOAK_ONCE || guest->kind == SOAK_FAILS ? "status" : "spin";
-}
+#define IMAGE_OF(guest) ((guest)->kind < SOAK_ONCE ? "spin" : "status")
 
 static void write_file(struct soak *soak, const char *path)
 {
@@ -92,7 +89,7 @@ static void write_file(struct soak *soak, const char *path)
     while (soak->count < GUESTS_AT_FIRST && soak->count < soak->wanted) {
         const struct soak_guest *guest = new_guest(soak);
         fprintf(file, "  - {name: %s, image: %s, memory: 2M, weight: %d", guest->name,
-                image_of(guest), guest->weight);
+                IMAGE_OF(guest), guest->weight);
         if (guest->kind == SOAK_FAILS)
             fputs(", args: ['1'], restart: on-failure, backoff: 50ms", file);
         if (guest->kind == SOAK_ONCE)
@@ -192,7 +189,7 @@ static void add_guest(struct soak *soak)
 {
     struct soak_guest *guest = new_guest(soak);
     char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/guest/%s.elf", soak->build, image_of(guest));
+    snprintf(path, sizeof(path), "%s/guest/%s.elf", soak->build, IMAGE_OF(guest));
     json_t *members = json_pack("{s:s, s:I, s:i}", "image", path, "memory_bytes",
                                 (json_int_t)MATRIX_MEMORY_MINIMUM, "weight", guest->weight);
     if (guest->kind == SOAK_FAILS)
@@ -276,7 +273,7 @@ static void settle(struct soak *soak)
 
 static void run_steps(struct soak *soak, uint64_t seconds)
 {
-    const uint64_t end = clock_now_ns(CLOCK_MONOTONIC) + seconds * NS_PER_S;
+    const uint64_t end = clock_now_ns(CLOCK_MONOTONIC) + seconds * SECOND_NS;
     while (clock_now_ns(CLOCK_MONOTONIC) < end && !*soak->failure) {
         step(soak);
         if (soak->steps % LOOK_EVERY == 0)
