@@ -266,10 +266,8 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
     cloud_periods_split(cloud, "start");
 
     struct matrix_core_result result;
-    const struct control_guests guests =
-        control_guests_of_machine(cloud->machine, cloud->cores);
-    RETURN_IF_ERROR(cli_control_start(&guests, options->control,
-                                      &cloud->control));
+    const struct control_guests guests = control_guests_of_machine(cloud->machine, cloud->cores);
+    RETURN_IF_ERROR(cli_control_start(&guests, options->control, &cloud->control));
     cloud->commands = cloud_commands(cloud);
     if (cloud->control)
         control_server_extend(cloud->control, &cloud->commands);
