@@ -3,6 +3,7 @@
 #include "vmm/console.h"
 
 #include "base/clock.h"
+#include "vmm/history.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ void console_init(struct console *console, const struct matrix_vm_options *optio
 {
     /* The line buffer is left untouched: a quiet guest costs no memory for it. */
     console->output = options->output;
+    console->history = options->history;
     console->tag = tag;
     console->lossy = options->output_lossy;
     console->escape = options->output_escape;
@@ -23,7 +25,7 @@ void console_init(struct console *console, const struct matrix_vm_options *optio
     if (console->output)
         output_join(console->output);
     console->length = 0;
-    console->utf8_lead = console->utf8_left = 0;
+    console->controls = (struct controls){0};
 }
 
 void console_destroy(struct console *console)
@@ -82,30 +84,11 @@ static bool emit(struct console *console, bool end_of_line)
     return true;
 }
 
-/*
- * Whether a terminal may take the byte for a control: C0, DEL, and C1 (U+0080 to U+009F), which is
- * one byte to some and two, the first of them 0xc2, to those that read UTF-8. The same bytes
- * inside longer characters are no controls.
- */
-static bool is_control(struct console *console, unsigned char byte)
-{
-    const unsigned char lead = console->utf8_lead;
-    const bool continues = byte >= 0x80 && byte < 0xc0;
-    if (!continues) {
-        console->utf8_left = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : byte >= 0xc0 ? 1 : 0;
-        console->utf8_lead = byte;
-        return (byte < 0x20 && byte != '\t') || byte == 0x7f;
-    }
-    const bool inside = console->utf8_left > 0 && lead != 0xc2;
-    console->utf8_left -= console->utf8_left > 0;
-    return byte < 0xa0 && !inside;
-}
-
 /* Adds a character; needs up to four bytes of room. */
 static void append(struct console *console, char character)
 {
     static const char digits[] = "0123456789abcdef";
-    if (!console->escape || !is_control(console, (unsigned char)character)) {
+    if (!console->escape || !controls_next(&console->controls, (unsigned char)character)) {
         console->line[console->length++] = character;
         return;
     }
@@ -115,13 +98,12 @@ static void append(struct console *console, char character)
     console->length += sizeof(escaped);
 }
 
-size_t console_write(struct console *console, const char *text, size_t bytes)
+/* Returns how much of it was taken. */
+static size_t pass_on(struct console *console, const char *text, size_t bytes)
 {
-    if (!console->output)
-        return bytes;
     for (size_t done = 0; done < bytes; done++) {
         if (text[done] == '\n') {
-            console->utf8_left = 0; /* no character goes over the end of a line */
+            console->controls.left = 0; /* no character goes over the end of a line */
             if (!emit(console, true))
                 return done;
             continue;
@@ -131,6 +113,14 @@ size_t console_write(struct console *console, const char *text, size_t bytes)
         append(console, text[done]);
     }
     return bytes;
+}
+
+size_t console_write(struct console *console, const char *text, size_t bytes)
+{
+    const size_t taken = console->output ? pass_on(console, text, bytes) : bytes;
+    if (console->history)
+        history_add(console->history, text, taken);
+    return taken;
 }
 
 void console_show_partial(struct console *console)

@@ -6,6 +6,7 @@
 #ifndef VMM_CONSOLE_H
 #define VMM_CONSOLE_H
 
+#include "base/controls.h"
 #include "vmm/output.h"
 #include <stdint.h>
 
@@ -14,15 +15,16 @@
 #define CONSOLE_LINE_BYTES 4096
 
 struct console {
-    struct matrix_output *output; /* NULL: output is thrown away */
-    const char *tag;              /* NULL: none, and unfinished lines may be shown */
+    struct matrix_output *output;   /* NULL: output is thrown away */
+    struct matrix_history *history; /* NULL: none */
+    const char *tag;                /* NULL: none, and unfinished lines may be shown */
     struct output_ticket ticket;
     bool lossy, escape;
     uint64_t rate;      /* bytes per second; 0: no limit */
     uint64_t credit;    /* bytes that may be written now; at most one second's worth */
     uint64_t credit_ns; /* when credit was last topped up */
     uint64_t dropped_lines, dropped_bytes;
-    unsigned char utf8_lead, utf8_left; /* of the character being printed */
+    struct controls controls;
     size_t length;
     char line[CONSOLE_LINE_BYTES];
 };

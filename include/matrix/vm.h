@@ -64,6 +64,31 @@ MATRIX_API void matrix_output_outlast(struct matrix_output *output);
 /* Why something may be missing in what was written: errno of the failure, or of the last full disk; or 0. */
 MATRIX_API int matrix_output_lost(const struct matrix_output *output);
 
+/*
+ * What guests printed lately, byte for byte, and whatever became of it on its way to an output. It costs as
+ * much memory as was printed, and never more than its size. A guest that takes another's place may go on
+ * with its history; of guests that print to one at the same time there is one at most. It must outlive
+ * them.
+ */
+struct matrix_history;
+
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *matrix_history_create(size_t size,
+                                                                        struct matrix_history **);
+
+/* NULL is allowed. */
+MATRIX_API void matrix_history_destroy(struct matrix_history *history);
+
+/* How many bytes were printed so far, those that are forgotten included. */
+MATRIX_API uint64_t matrix_history_end(const struct matrix_history *history);
+
+/*
+ * Reads from an offset on, in any thread, while the guest prints. *from: in, where to begin; out, where what
+ * was read begins: further on if that was forgotten. Returns how many bytes it read; none if there are no
+ * more, or if they were forgotten while it read.
+ */
+MATRIX_API size_t matrix_history_read(const struct matrix_history *history, uint64_t *from,
+                                      char *text, size_t size);
+
 struct matrix_vm_options {
     const char *name;             /* NULL: "guest" */
     uint64_t memory_bytes;        /* multiple of 4096, MATRIX_MEMORY_MINIMUM or more; 0: default */
@@ -80,6 +105,8 @@ struct matrix_vm_options {
                                  * otherwise the guest waits for its reader */
     bool output_escape;           /* control characters are shown as \xNN, as a terminal needs it */
     bool hide_host_addresses;     /* MATRIX_GVA_TO_HVA is refused */
+
+    struct matrix_history *history; /* keeps what it prints; NULL: nothing does */
 };
 
 struct matrix_vm;
