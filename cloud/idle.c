@@ -21,18 +21,58 @@ static bool has_output_waiting(const struct matrix_core *core)
     return false;
 }
 
-void core_poll(struct matrix_core *core, uint64_t now_ns)
+/* Those that wait for input, to be looked at by one system call for many. */
+struct readers {
+    nfds_t count;
+    struct pollfd fds[WATCHED_MAX];
+    struct task *tasks[WATCHED_MAX];
+};
+
+/* Wakes those whose input has come; true: others wait on. A guest at its prompt costs the others no switch. */
+static bool wake_readers(struct matrix_core *core, struct readers *readers)
 {
+    bool has_others = false;
+    const bool is_known = poll(readers->fds, readers->count, 0) >= 0;
+    for (nfds_t i = 0; i < readers->count; i++)
+        if (!is_known || readers->fds[i].revents)
+            task_make_ready(core, readers->tasks[i]);
+        else
+            has_others = true;
+    readers->count = 0;
+    return has_others;
+}
+
+/* True: a guest waits on for input. */
+static bool wake_waiting(struct matrix_core *core)
+{
+    struct readers readers = {0};
+    bool has_others = false;
     for (size_t i = 0; i < core->guest_count; i++) {
         struct guest *guest = core->guests[i];
-        if (guest->vm->console.output)
-            matrix_output_flush(guest->vm->console.output);
-        /* Trying again costs less than knowing; who cannot go on comes back here. */
-        for (unsigned task = 0; task < guest->task_count; task++)
-            if (guest->tasks[task].state == TASK_WAITING)
-                task_make_ready(core, &guest->tasks[task]);
+        for (unsigned t = 0; t < guest->task_count; t++) {
+            struct task *task = &guest->tasks[t];
+            if (task->state == TASK_WAITING && task->waits_for_input) {
+                readers.fds[readers.count] =
+                    (struct pollfd){.fd = guest->vm->input_fd, .events = POLLIN};
+                readers.tasks[readers.count++] = task;
+            } else if (task->state == TASK_WAITING) {
+                /* Trying again costs less than knowing; who cannot go on comes back here. */
+                task_make_ready(core, task);
+            }
+            if (readers.count == WATCHED_MAX)
+                has_others |= wake_readers(core, &readers);
+        }
     }
-    core->next_poll_ns = has_output_waiting(core) ? now_ns + POLL_INTERVAL_NS : 0;
+    return readers.count ? wake_readers(core, &readers) || has_others : has_others;
+}
+
+void core_poll(struct matrix_core *core, uint64_t now_ns)
+{
+    for (size_t i = 0; i < core->guest_count; i++)
+        if (core->guests[i]->vm->console.output)
+            matrix_output_flush(core->guests[i]->vm->console.output);
+    const bool has_readers = wake_waiting(core);
+    core->next_poll_ns = has_readers || has_output_waiting(core) ? now_ns + POLL_INTERVAL_NS : 0;
 }
 
 static bool waits_for_input(const struct guest *guest)

@@ -5,6 +5,7 @@
  */
 #include "tests/kvm/host.h"
 
+#include <fcntl.h>
 #include <matrix/report.h>
 #include <sched.h>
 #include <signal.h>
@@ -118,6 +119,23 @@ static void sleeper_gives_the_core_away(void **state)
     /* Sleeping wins nothing either: it uses a fraction of what it might. */
     assert_true(pair.shares[0].cpu_ns * 4 < pair.loop.guests_cpu_ns);
     release(&pair);
+}
+
+/* A guest at its prompt is not tried again and again: it comes on when something has come, and not before. */
+static void waiting_for_input_costs_no_switches(void **state)
+{
+    struct pair pair;
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(write(ends[1], "knock\n", 6), 6);
+    struct test_guest reader = test_guest_create(
+        (struct matrix_vm_options){.argv = ARGUMENTS("talk", "--read"), .input_fd = ends[0]});
+    run_pair(&pair, reader, test_guest("spin"), SECOND_NS);
+    assert_string_equal(test_guest_text(&pair.guests[0]), "knock\n");
+    assert_true(pair.shares[0].slices < 20); /* of a thousand */
+    release(&pair);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void nobody_runs_while_all_sleep(void **state)
@@ -347,6 +365,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(io_exits_switch),
         cmocka_unit_test(yielding_lets_the_other_run),
         cmocka_unit_test(sleeper_gives_the_core_away),
+        cmocka_unit_test(waiting_for_input_costs_no_switches),
         cmocka_unit_test(nobody_runs_while_all_sleep),
         cmocka_unit_test(core_is_free_when_one_ends),
         cmocka_unit_test(fault_leaves_the_other_undisturbed),
