@@ -62,15 +62,4 @@ void lab_machine_stop(struct lab_machine *machine);
 struct matrix_error *lab_relay(const struct lab_options *options, const struct lab_job *job,
                                struct lab_machine *machine, struct lab_result *result);
 
-/*
- * Puts the terminal on standard input into raw mode, and starts a watcher that puts it back
- * when *guard is closed, which the kernel does should this process be killed.
- */
-struct lab_terminal {
-    int guard;
-    pid_t watcher;
-};
-struct matrix_error *lab_terminal_enter(struct lab_terminal *terminal);
-void lab_terminal_leave(struct lab_terminal *terminal);
-
 #endif

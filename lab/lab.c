@@ -3,8 +3,10 @@
 #include "lab/lab.h"
 
 #include "base/error.h"
+#include "base/terminal.h"
 #include "lab/internal.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Boots and relays; the machine is gone afterwards. */
 static struct matrix_error *run_machine(const struct lab_options *options,
@@ -24,10 +26,13 @@ static struct matrix_error *run_job(const struct lab_options *options,
 {
     if (!options->terminal)
         return run_machine(options, image, job, result);
-    struct lab_terminal terminal;
-    RETURN_IF_ERROR(lab_terminal_enter(&terminal));
+    struct terminal terminal;
+    if (!isatty(STDIN_FILENO))
+        return error_usage("for a command without a terminal: matrix lab run",
+                           "the lab's shell needs a terminal on standard input");
+    RETURN_IF_ERROR(terminal_enter(&terminal, cfmakeraw));
     struct matrix_error *error = run_machine(options, image, job, result);
-    lab_terminal_leave(&terminal);
+    terminal_leave(&terminal);
     return error;
 }
 

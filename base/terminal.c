@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * The host's terminal in raw mode for `matrix lab shell`, and back again whatever happens.
- * Called by lab/lab.c.
- */
-#include "lab/internal.h"
+/* The terminal in another mode; see terminal.h. */
+#include "base/terminal.h"
 
 #include "base/error.h"
 #include <errno.h>
@@ -26,12 +23,11 @@ static void watch(int guard, const struct termios *saved)
     _exit(0);
 }
 
-struct matrix_error *lab_terminal_enter(struct lab_terminal *terminal)
+struct matrix_error *terminal_enter(struct terminal *terminal, void (*change)(struct termios *mode))
 {
     struct termios saved;
     if (tcgetattr(STDIN_FILENO, &saved))
-        return error_new(MATRIX_ERROR_USAGE, 0, "for a command without a terminal: matrix lab run",
-                         "the lab's shell needs a terminal on standard input");
+        return error_host(errno, "ask for the terminal's mode");
     int guard[2];
     if (pipe2(guard, O_CLOEXEC))
         return error_host(errno, "make a pipe for the terminal's watcher");
@@ -46,19 +42,19 @@ struct matrix_error *lab_terminal_enter(struct lab_terminal *terminal)
         close(guard[1]);
         return error_host(errno, "start the terminal's watcher");
     }
-    *terminal = (struct lab_terminal){.guard = guard[1], .watcher = watcher};
+    *terminal = (struct terminal){.guard = guard[1], .watcher = watcher};
 
-    struct termios raw = saved;
-    cfmakeraw(&raw);
-    if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw)) {
+    struct termios changed = saved;
+    change(&changed);
+    if (tcsetattr(STDIN_FILENO, TCSADRAIN, &changed)) {
         int number = errno;
-        lab_terminal_leave(terminal);
-        return error_host(number, "put the terminal into raw mode");
+        terminal_leave(terminal);
+        return error_host(number, "change the terminal's mode");
     }
     return NULL;
 }
 
-void lab_terminal_leave(struct lab_terminal *terminal)
+void terminal_leave(struct terminal *terminal)
 {
     if (terminal->watcher <= 0)
         return;
