@@ -8,8 +8,8 @@
 #include <stddef.h>
 
 /* Characters that so many bytes become, and the most bytes that so many characters come to. */
-#define BASE64_TEXT_LENGTH(bytes) (((bytes) + 2) / 3 * 4)
-#define BASE64_BYTES_MAX(length)  ((length) / 4 * 3)
+#define BASE64_TEXT_LENGTH(bytes) (((size_t)(bytes) + 2) / 3 * 4)
+#define BASE64_BYTES_MAX(length)  ((size_t)(length) / 4 * 3)
 
 /* Writes BASE64_TEXT_LENGTH(bytes) characters, and an end. */
 void base64_encode(const void *data, size_t bytes, char *text);

@@ -2,6 +2,7 @@
 /*
  * `matrix cloud`: options (cloud_options.c), the contract before it (cloud_check.c), its guests
  * (cloud_guests.c), its cores (cloud_cores.c), the run itself (cloud.c), what changes in it (cloud_live.c) by command (cloud_commands.c),
+ * what guests print and read (cloud_console.c),
  * what is shown meanwhile (cloud_screen.c), and the report of the contract at the end (cloud_report.c), split
  * at each change (cloud_periods.c).
  */
@@ -35,6 +36,16 @@ struct cloud_options {
 /* Reads it; does not return if it is wrong (EXIT_BAD_USAGE) or asks for help. */
 void cloud_options_parse(int argc, char **argv, struct cloud_options *options);
 
+/* What a guest prints and reads; it outlives each vm. */
+struct cloud_console {
+    struct matrix_history *history; /* NULL: none was needed yet */
+    bool has_input;
+    int input_fd,
+        input_end;       /* with has_input: a pipe; input_end is -1 after the end of the input */
+    unsigned starts;     /* so far */
+    uint64_t start_from; /* where in history the last begins */
+};
+
 /* A guest of the cloud while it runs. */
 struct cloud_guest {
     struct matrix_vm *vm;         /* the one that runs or has ended last; NULL: none was made yet */
@@ -42,6 +53,7 @@ struct cloud_guest {
     struct matrix_output *output; /* its own file; NULL: the shared one */
     int output_fd;
     bool loss_told;             /* that the disk is full to which it prints */
+    struct cloud_console console;
     double promised;            /* its share while all can run */
     struct matrix_error *error; /* why it could not be made the last time; NULL: it could */
     bool has_failed;            /* that is news to the lifecycle */
@@ -192,6 +204,22 @@ struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_gue
 
 /* What the control socket of a cloud can do beside looking; context: the cloud. */
 struct control_commands cloud_commands(struct cloud *cloud);
+
+/* Finds a guest by its name; false: refused. */
+bool cloud_command_guest(struct control_call *call, const char *name, unsigned *index);
+
+/* --- cloud_console.c ----------------------------------------------------------------------------- */
+
+/* Makes what the guest's next vm prints to and reads from; what the one before has not read is gone. */
+struct matrix_error *cloud_console_open(struct cloud *cloud, unsigned index);
+
+/* A vm of the guest is about to run, and the one before it has ended. */
+void cloud_console_begin(struct cloud_guest *guest);
+
+void cloud_console_close(struct cloud_guest *guest);
+
+json_t *cloud_command_logs(struct control_call *call);
+json_t *cloud_command_input(struct control_call *call);
 
 /* --- cloud_periods.c ----------------------------------------------------------------------------- */
 

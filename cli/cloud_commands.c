@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool find_guest(struct control_call *call, const char *name, unsigned *index)
+bool cloud_command_guest(struct control_call *call, const char *name, unsigned *index)
 {
     const struct cloud *cloud = call->context;
     for (*index = 0; *index < cloud->config.guest_count; ++*index)
@@ -62,7 +62,7 @@ static json_t *command_guest(struct control_call *call)
 {
     const char *name;
     unsigned index;
-    if (!control_unpack(call, "s:s", "guest", &name) || !find_guest(call, name, &index))
+    if (!control_unpack(call, "s:s", "guest", &name) || !cloud_command_guest(call, name, &index))
         return NULL;
     return guest_json(call->context, index);
 }
@@ -71,7 +71,7 @@ static json_t *change_life(struct control_call *call, cloud_life_command *comman
 {
     const char *name;
     unsigned index;
-    if (!control_unpack(call, "s:s", "guest", &name) || !find_guest(call, name, &index))
+    if (!control_unpack(call, "s:s", "guest", &name) || !cloud_command_guest(call, name, &index))
         return NULL;
     struct matrix_error *error = cloud_live_command(call->context, index, command, verb);
     return error ? control_refuse_error(call, error) : guest_json(call->context, index);
@@ -159,7 +159,7 @@ static json_t *set_guest(struct control_call *call, const char *name,
 {
     struct cloud *cloud = call->context;
     unsigned index;
-    if (!find_guest(call, name, &index))
+    if (!cloud_command_guest(call, name, &index))
         return NULL;
     struct config_contract contract = cloud->config.guests[index].contract;
     if (!apply_contract(call, request, &contract))
@@ -244,11 +244,12 @@ static bool read_guest(struct control_call *call, struct config_guest *guest)
     const char *group = NULL, *restart = NULL;
     json_int_t memory_bytes = 0;
     json_t *args = NULL;
-    int mergeable = 0;
-    if (!control_unpack(call, "s:s, s:s, s?o, s?I, s?s, s?b, s?s, s?s, " CONTRACT_FORMAT, "guest",
-                        &guest->name, "image", &guest->image, "args", &args, "memory_bytes",
-                        &memory_bytes, "output", &guest->output, "mergeable", &mergeable, "group",
-                        &group, "restart", &restart, CONTRACT_MEMBERS(&request)))
+    int mergeable = 0, console = 0;
+    if (!control_unpack(call, "s:s, s:s, s?o, s?I, s?s, s?b, s?b, s?s, s?s, " CONTRACT_FORMAT,
+                        "guest", &guest->name, "image", &guest->image, "args", &args,
+                        "memory_bytes", &memory_bytes, "output", &guest->output, "console",
+                        &console, "mergeable", &mergeable, "group", &group, "restart", &restart,
+                        CONTRACT_MEMBERS(&request)))
         return false;
     guest->contract = (struct config_contract){.weight = 100, .group = CONFIG_NO_GROUP};
     if (memory_bytes < 0 || (memory_bytes && memory_bytes < (json_int_t)MATRIX_MEMORY_MINIMUM) ||
@@ -260,6 +261,7 @@ static bool read_guest(struct control_call *call, struct config_guest *guest)
         return control_refuse(call, "bad_request", "restart: never or on-failure");
     guest->memory_bytes = (uint64_t)memory_bytes;
     guest->mergeable = mergeable;
+    guest->console = console;
     guest->life.restart =
         restart && strcmp(restart, "on-failure") == 0 ? LIFE_ON_FAILURE : LIFE_NEVER;
     if (!check_guest(call, guest) || !apply_contract(call, &request, &guest->contract))
@@ -315,8 +317,14 @@ static const struct control_command table[] = {
      "changes a contract: guest or group; weight, floor_ppm, ceiling_ppm, latency_ns (0: none), "
      "pin "
      "(a core; -1: none)"},
+    {"logs", cloud_command_logs,
+     "what a guest printed lately, a piece at a time: guest; from (optional; the answer's next), "
+     "max",
+     .is_last = true},
+    {"input", cloud_command_input, "what a guest is to read: guest, data (base64); eof"},
     {"add", command_add,
-     "one more guest: guest (its name), image; args, memory_bytes, output, mergeable, group, "
+     "one more guest: guest (its name), image; args, memory_bytes, output, console, mergeable, "
+     "group, "
      "restart, and a contract as in set"},
 };
 

@@ -46,7 +46,8 @@ void cloud_describe_guest(const struct cloud *cloud, unsigned index, char path[P
         .memory_bytes = config->memory_bytes,
         .memory_flags = config->mergeable ? MATRIX_MEMORY_MERGEABLE : 0,
         .argv = config->argv,
-        .input_fd = -1,
+        .input_fd = guest->console.has_input ? guest->console.input_fd : -1,
+        .history = guest->console.history,
         .output = guest->output ? guest->output : cloud->output,
         .tag = guest->output ? NULL : config->name,
         .output_rate = OUTPUT_RATE,
@@ -77,6 +78,7 @@ struct matrix_error *cloud_put_on_machine(struct cloud *cloud, unsigned index, s
     RETURN_IF_ERROR(matrix_machine_add(cloud->machine, vm, &contract));
     guest->vm = vm;
     guest->machine_index = cloud->on_machine++;
+    cloud_console_begin(guest);
     return NULL;
 }
 
@@ -86,6 +88,7 @@ static struct matrix_error *create_guest(struct cloud *cloud, unsigned index)
     struct matrix_vm *vm;
     char path[PATH_MAX];
     RETURN_IF_ERROR(cloud_open_output(cloud, index));
+    RETURN_IF_ERROR(cloud_console_open(cloud, index));
     cloud_describe_guest(cloud, index, path, &options);
     RETURN_IF_ERROR(matrix_vm_create(cloud->kvm, path, &options, &vm));
     struct matrix_error *error = cloud_put_on_machine(cloud, index, vm);
@@ -150,6 +153,7 @@ void cloud_destroy_guests(struct cloud *cloud)
         struct cloud_guest *guest = &cloud->guests[i];
         matrix_vm_destroy(guest->vm);
         matrix_output_destroy(guest->output);
+        cloud_console_close(guest);
         matrix_error_free(guest->error);
         free(guest->fault);
         if (guest->output_fd >= 0)

@@ -65,6 +65,7 @@ static void make(void *context, unsigned index)
 {
     struct cloud *cloud = context;
     struct matrix_error *error = cloud_open_output(cloud, index);
+    error = error ? error : cloud_console_open(cloud, index);
     error = error ? error : order(cloud, index);
     if (error)
         fail_later(cloud, index, error);
@@ -95,6 +96,7 @@ static struct matrix_error *put_in_place(struct cloud *cloud, unsigned index, st
         return cloud_put_on_machine(cloud, index, vm);
     RETURN_IF_ERROR(matrix_machine_replace(cloud->machine, guest->vm, vm));
     guest->vm = vm;
+    cloud_console_begin(guest);
     return NULL;
 }
 

@@ -32,6 +32,8 @@ static const struct {
     {"resume", "let paused guests run again", NULL, "manage"},
     {"set", "change the contract of a guest or group", NULL, "manage"},
     {"add", "add guests to a running cloud", NULL, "manage"},
+    {"logs", "show what a guest printed lately, and follow it", NULL, "console"},
+    {"attach", "a guest's console: what it prints, and what is typed for it", NULL, "console"},
     {"proc", "look into any process: its memory, its children", NULL, NULL},
     {"ksm", "watch, draw and map what kernel same-page merging does", NULL, NULL},
     {"translate", "follow a guest's address to physical memory, and say who shares it", NULL, NULL},

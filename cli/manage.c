@@ -36,7 +36,8 @@ enum {
     KEY_MEMORY,
     KEY_OUTPUT,
     KEY_RESTART,
-    KEY_MERGEABLE
+    KEY_MERGEABLE,
+    KEY_CONSOLE
 };
 
 /* Of all; then of some. */
@@ -67,6 +68,7 @@ static const struct argp_option add_options[] = {
     {"output", KEY_OUTPUT, "FILE", 0, "where it prints to", 0},
     {"restart", KEY_RESTART, "POLICY", 0, "never or on-failure", 0},
     {"group", KEY_GROUP, "GROUP", 0, "the group that it is in", 0},
+    {"console", KEY_CONSOLE, NULL, 0, "give it an input, for matrix attach", 0},
     {"mergeable", KEY_MERGEABLE, NULL, 0, "offer its memory to KSM", 0},
     {0},
 };
@@ -128,6 +130,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         break;
     case KEY_MERGEABLE:
         json_object_set_new(options->guest, "mergeable", json_true());
+        break;
+    case KEY_CONSOLE:
+        json_object_set_new(options->guest, "console", json_true());
         break;
     case ARGP_KEY_ARGS:
         options->arguments = state->argv + state->next;

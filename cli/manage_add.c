@@ -102,12 +102,13 @@ static json_t *describe(const struct cloud_config *config, const struct config_g
     json_t *args = json_array();
     for (unsigned i = 1; guest->argv[i]; i++)
         json_array_append_new(args, json_string(guest->argv[i]));
-    json_t *members = json_pack(
-        "{s:s, s:o, s:I, s:b, s:s, s:i, s:i, s:i, s:I}", "guest", guest->name, "args", args,
-        "memory_bytes", (json_int_t)guest->memory_bytes, "mergeable", (int)guest->mergeable,
-        "restart", guest->life.restart == LIFE_ON_FAILURE ? "on-failure" : "never", "weight",
-        (int)contract->weight, "floor_ppm", (int)contract->floor_ppm, "ceiling_ppm",
-        (int)contract->ceiling_ppm, "latency_ns", (json_int_t)contract->latency_ns);
+    json_t *members =
+        json_pack("{s:s, s:o, s:I, s:b, s:b, s:s, s:i, s:i, s:i, s:I}", "guest", guest->name,
+                  "args", args, "memory_bytes", (json_int_t)guest->memory_bytes, "mergeable",
+                  (int)guest->mergeable, "console", (int)guest->console, "restart",
+                  guest->life.restart == LIFE_ON_FAILURE ? "on-failure" : "never", "weight",
+                  (int)contract->weight, "floor_ppm", (int)contract->floor_ppm, "ceiling_ppm",
+                  (int)contract->ceiling_ppm, "latency_ns", (json_int_t)contract->latency_ns);
     if (contract->is_pinned)
         json_object_set_new(members, "pin", json_integer(contract->pin));
     if (contract->group != CONFIG_NO_GROUP)

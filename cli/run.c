@@ -134,17 +134,23 @@ static struct matrix_error *run(struct run_options *options, struct matrix_kvm *
     struct run_result result = {0};
     struct matrix_core *core = NULL;
     struct control_server *control = NULL;
+    struct matrix_history *history = NULL;
     options->vm.output = output;
     options->vm.output_escape =
         !options->raw && isatty(options->json ? STDERR_FILENO : STDOUT_FILENO);
 
-    struct matrix_error *error = matrix_vm_create(kvm, options->path, &options->vm, &result.vm);
+    struct matrix_error *error = matrix_history_create(RUN_HISTORY_BYTES, &history);
+    options->vm.history = history;
+    if (!error)
+        error = matrix_vm_create(kvm, options->path, &options->vm, &result.vm);
     if (!error)
         error = matrix_core_create(&options->core, &core);
     if (!error)
         error = matrix_core_add(core, result.vm, 1);
     if (!error)
         error = start_control(core, options->control, &control);
+    struct run_console console = {.core = core, .vm = result.vm, .history = history};
+    run_console_serve(&console, control);
     if (!error)
         error = matrix_core_run(core, &result.end);
     control_server_stop(control);
@@ -163,6 +169,7 @@ static struct matrix_error *run(struct run_options *options, struct matrix_kvm *
     }
     matrix_core_destroy(core);
     matrix_vm_destroy(result.vm);
+    matrix_history_destroy(history);
     return error;
 }
 

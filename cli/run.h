@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `matrix run`: options (run_options.c), the run itself (run.c), its result as JSON (run_json.c). */
+/* `matrix run`: options (run_options.c), the run itself (run.c), its result as JSON (run_json.c), what
+ * is told of its console meanwhile (run_console.c). */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
+#include "control/command.h"
 #include <limits.h>
 #include <matrix/matrix.h>
 
@@ -40,5 +42,20 @@ struct run_result {
 /* Prints the result, and what was to be translated, as one JSON object on standard output. */
 struct matrix_error *run_print_json(const struct run_options *options,
                                     const struct run_result *result);
+
+#define RUN_HISTORY_BYTES (64 << 10)
+
+/* What is told of the guest over the control socket, beside what every process tells. */
+struct run_console {
+    const struct matrix_core *core;
+    const struct matrix_vm *vm;
+    const struct matrix_history *history;
+    struct control_commands commands;
+};
+
+struct control_server;
+
+/* server: NULL: there is none. *run stays the caller's, and stays. */
+void run_console_serve(struct run_console *run, struct control_server *server);
 
 #endif

@@ -29,7 +29,7 @@ struct group_text {
 };
 
 struct guest_text {
-    char *name, *image, *memory, *output, *mergeable;
+    char *name, *image, *memory, *output, *console, *mergeable;
     struct contract_text contract;
     struct config_life_text life;
     char **args;
@@ -73,6 +73,7 @@ static const cyaml_schema_field_t guest_fields[] = {
     TEXT_FIELD(memory, CYAML_FLAG_OPTIONAL, struct guest_text),
     CONTRACT_FIELDS(struct guest_text),
     TEXT_FIELD(output, CYAML_FLAG_OPTIONAL, struct guest_text),
+    TEXT_FIELD(console, CYAML_FLAG_OPTIONAL, struct guest_text),
     TEXT_FIELD(mergeable, CYAML_FLAG_OPTIONAL, struct guest_text),
     YAML_TEXT("restart", CYAML_FLAG_OPTIONAL, struct guest_text, life.restart),
     YAML_TEXT("backoff", CYAML_FLAG_OPTIONAL, struct guest_text, life.backoff),
@@ -201,6 +202,8 @@ static struct matrix_error *read_guest(const struct document *document, unsigned
         return error_usage("give it 2M or more", "memory: %s is too small", text->memory);
     if (guest->memory_bytes % 4096)
         return error_usage("use a multiple of 4K", "memory: %s is not whole pages", text->memory);
+    if (text->console)
+        RETURN_IF_ERROR(error_prefix(read_bool(text->console, &guest->console), "console"));
     if (text->mergeable)
         RETURN_IF_ERROR(error_prefix(read_bool(text->mergeable, &guest->mergeable), "mergeable"));
 

@@ -42,6 +42,7 @@ struct config_guest {
     const char *image;
     const char **argv;     /* NULL-terminated; argv[0] is the image */
     const char *output;    /* a file; NULL: the cloud's own standard output */
+    bool console;          /* it has an input, for `matrix attach` */
     uint64_t memory_bytes; /* 0: the default */
     struct config_contract contract;
     bool mergeable; /* its memory is offered to KSM */

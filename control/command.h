@@ -43,6 +43,7 @@ struct control_command {
     /* The answer, but for its version; or NULL, after control_refuse(), control_look() or control_visit(). */
     json_t *(*function)(struct control_call *call);
     const char *help;
+    bool is_last; /* it is answered when the run is over, too: it looks at no guest */
 };
 
 struct control_commands {

@@ -17,5 +17,8 @@
 #define CONTROL_LIST_MAX      64
 #define CONTROL_TRANSLATE_MAX 64
 #define CONTROL_NAME_BYTES    64
+/* Bytes of what a guest printed in one answer of "logs", and of its input in one request of "input". */
+#define CONTROL_LOGS_MAX  8192
+#define CONTROL_INPUT_MAX 1024
 
 #endif

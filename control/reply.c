@@ -2,6 +2,7 @@
 /* Answers of the control socket, read; see reply.h. */
 #include "control/reply.h"
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "base/parse.h"
 #include <errno.h>
@@ -185,5 +186,46 @@ struct matrix_error *reply_translations(const json_t *answer, const uint64_t *ad
         return bad("not as many addresses as were asked for");
     for (size_t i = 0; i < count; i++)
         RETURN_IF_ERROR(read_translation(json_array_get(list, i), addresses[i], &translations[i]));
+    return NULL;
+}
+
+struct matrix_error *reply_logs(const json_t *answer, uint64_t asked, struct control_logs *logs)
+{
+    const char *state, *data;
+    json_int_t from, next, end, lost_bytes;
+    int start, over, takes_input;
+    *logs = (struct control_logs){0};
+    if (json_unpack((json_t *)answer, "{s:s, s:I, s:I, s:I, s:I, s:s, s:i, s:b, s:b}", "state",
+                    &state, "from", &from, "next", &next, "end", &end, "lost_bytes", &lost_bytes,
+                    "data", &data, "start", &start, "over", &over, "takes_input",
+                    &takes_input) < 0 ||
+        from < 0 || next < from || end < next || start < 0 ||
+        !copy_text(logs->state, sizeof(logs->state), state))
+        return bad("a piece of a log that is none");
+    const size_t length = strlen(data);
+    if (length > BASE64_TEXT_LENGTH(CONTROL_LOGS_MAX) || next - from > CONTROL_LOGS_MAX ||
+        !base64_decode(data, length, logs->data, &logs->bytes) ||
+        logs->bytes != (size_t)(next - from) || (uint64_t)from < asked ||
+        (uint64_t)lost_bytes != (uint64_t)from - asked)
+        return bad("a piece of a log that was not asked for");
+    logs->from = (uint64_t)from;
+    logs->next = (uint64_t)next;
+    logs->end = (uint64_t)end;
+    logs->lost_bytes = (uint64_t)lost_bytes;
+    logs->start = (unsigned)start;
+    logs->is_over = over;
+    logs->takes_input = takes_input;
+    return NULL;
+}
+
+struct matrix_error *reply_input(const json_t *answer, size_t bytes, size_t *taken, bool *is_last)
+{
+    json_int_t count;
+    int eof;
+    if (json_unpack((json_t *)answer, "{s:I, s:b}", "taken", &count, "eof", &eof) < 0 ||
+        count < 0 || (uint64_t)count > bytes)
+        return bad("more input than there was");
+    *taken = (size_t)count;
+    *is_last = eof;
     return NULL;
 }

@@ -4,6 +4,7 @@
 #ifndef CONTROL_REPLY_H
 #define CONTROL_REPLY_H
 
+#include "base/base64.h"
 #include "control/client.h"
 #include <jansson.h>
 
@@ -26,5 +27,23 @@ struct matrix_error *reply_regions(const json_t *answer,
 struct matrix_error *reply_translations(const json_t *answer, const uint64_t *addresses,
                                         size_t count,
                                         struct matrix_translation *translations) MATRIX_MUST_CHECK;
+
+/* A piece of what a guest printed. */
+struct control_logs {
+    char state[16];
+    uint64_t from, next, end, lost_bytes;
+    unsigned start;
+    bool is_over, takes_input;
+    size_t bytes;
+    char data[BASE64_BYTES_MAX(BASE64_TEXT_LENGTH(CONTROL_LOGS_MAX))];
+};
+
+/* What was asked for from there on. */
+struct matrix_error *reply_logs(const json_t *answer, uint64_t asked,
+                                struct control_logs *logs) MATRIX_MUST_CHECK;
+
+/* How many of so many bytes of input were taken, and whether its end was. */
+struct matrix_error *reply_input(const json_t *answer, size_t bytes, size_t *taken,
+                                 bool *is_last) MATRIX_MUST_CHECK;
 
 #endif

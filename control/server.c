@@ -27,6 +27,10 @@
 
 #define CLIENTS_MAX 16
 
+/* At the end: who has asked so lately is answered until it goes, but not for longer than that. */
+#define LAST_HEARD_NS   300000000ULL
+#define LAST_ANSWERS_NS 1000000000ULL
+
 /* Answers under way, of clients that have left included. */
 #define REPLIES_MAX 64
 
@@ -56,6 +60,7 @@ struct control_server {
     struct control_guests guests;
     unsigned replies; /* that are still to come */
     const struct control_commands *more;
+    struct control_commands last; /* of those: what is answered when the run is over */
     int fd;
     int spare_fd; /* closed for a client when there are no more descriptors; -1: it is */
     bool is_bound;
@@ -370,10 +375,73 @@ void control_server_extend(struct control_server *server, const struct control_c
     server->more = more;
 }
 
+/* Waits for one of those that were heard lately, and serves it; false: there are none. */
+static bool answer_last(struct control_server *server)
+{
+    struct pollfd fds[CLIENTS_MAX];
+    nfds_t count = 0;
+    const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
+    for (unsigned i = 0; i < server->client_count; i++)
+        if (now - server->clients[i]->heard_ns < LAST_HEARD_NS)
+            fds[count++] = (struct pollfd){.fd = server->clients[i]->fd,
+                                           .events = events_of(server->clients[i])};
+    if (count == 0 || poll(fds, count, 10) < 0)
+        return false;
+    for (nfds_t i = 0; i < count; i++)
+        for (unsigned j = 0; fds[i].revents && j < server->client_count; j++)
+            if (server->clients[j]->fd == fds[i].fd) {
+                serve(server->guests.core, fds[i].fd, server->clients[j]);
+                break;
+            }
+    return true;
+}
+
+static struct matrix_error *is_over(void)
+{
+    return error_host(ESRCH, "the run is over");
+}
+
+static struct matrix_error *look_at_none(const struct control_guests *guests, struct matrix_vm *vm,
+                                         struct control_visit *visit)
+{
+    return is_over();
+}
+
+static struct matrix_error *visit_none(const struct control_guests *guests, unsigned core,
+                                       struct control_visit *visit)
+{
+    return is_over();
+}
+
+/* Nothing can be changed any more, and no core be asked. */
+static void leave_last_commands(struct control_server *server)
+{
+    const struct control_commands *more = server->more;
+    server->guests.look = look_at_none;
+    server->guests.visit = visit_none;
+    server->last = (struct control_commands){.context = more ? more->context : NULL};
+    for (size_t i = 0; more && i < more->count && !server->last.count; i++)
+        if (more->table[i].is_last) {
+            server->last.table = &more->table[i];
+            server->last.count = 1;
+        }
+    server->more = &server->last;
+}
+
+/* Who asks again and again hears the end, too: the last that a guest printed, and what became of it. */
+static void answer_until_they_go(struct control_server *server)
+{
+    const uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + LAST_ANSWERS_NS;
+    while (answer_last(server) && clock_now_ns(CLOCK_MONOTONIC) < until_ns)
+        ;
+}
+
 void control_server_stop(struct control_server *server)
 {
     if (!server)
         return;
+    leave_last_commands(server);
+    answer_until_they_go(server);
     while (server->client_count)
         drop(server->clients[0]);
     if (server->spare_fd >= 0)

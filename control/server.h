@@ -23,7 +23,10 @@ struct control_commands;
 /* More commands than every process has; they stay the caller's, and stay. */
 void control_server_extend(struct control_server *server, const struct control_commands *more);
 
-/* Removes the socket, and hangs up on everybody. NULL is allowed. */
+/*
+ * Answers those who ask again and again until they go, for a second at most; then removes the socket, and hangs
+ * up on everybody. NULL is allowed.
+ */
 void control_server_stop(struct control_server *server);
 
 #endif

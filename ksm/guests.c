@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NAMES_MAX 8 /* in a message */
+
 struct matrix_error *ksm_guests_all(struct ksm_guests *guests)
 {
     return control_list(0, &guests->vms, &guests->count, NULL);
@@ -32,13 +34,30 @@ static const char *split(const char *text, pid_t *pid)
     return number ? colon + 1 : text;
 }
 
-static struct matrix_error *no_guest(const char *text, size_t silent)
+/* Some of the names that there are, for who mistyped one; to be freed. */
+static char *list_names(const struct ksm_guests *guests)
 {
+    char *names = NULL;
+    size_t size;
+    FILE *file = open_memstream(&names, &size);
+    if (!file)
+        return NULL;
+    for (size_t i = 0; i < guests->count && i < NAMES_MAX; i++)
+        fprintf(file, "%s%s", i ? ", " : "; there are: ", guests->vms[i].name);
+    if (guests->count > NAMES_MAX)
+        fprintf(file, " and %zu more", guests->count - NAMES_MAX);
+    return fclose(file) == 0 ? names : NULL;
+}
+
+static struct matrix_error *no_guest(const struct ksm_guests *guests, const char *text,
+                                     size_t silent)
+{
+    CLEANUP_FREE char *names = list_names(guests);
     return error_new(MATRIX_ERROR_USAGE, 0,
                      silent ? "some who run guests do not answer: are they stopped (Ctrl-Z)?"
                             : "give the name of a guest that runs, its PID:NAME, or a pid; other "
                               "users' guests are for root",
-                     "no guest that runs is called %s", text);
+                     "no guest that runs is called %s%s", text, names ? names : "");
 }
 
 struct matrix_error *ksm_guests_named(const char *text, struct ksm_guests *guests)
@@ -50,13 +69,16 @@ struct matrix_error *ksm_guests_named(const char *text, struct ksm_guests *guest
     const char *name = split(text, &pid);
     RETURN_IF_ERROR(control_list(pid, &guests->vms, &guests->count, &silent));
     for (size_t i = 0; i < guests->count; i++)
+        found += strcmp(guests->vms[i].name, name) == 0;
+    if (found == 0)
+        return no_guest(guests, text, silent);
+    found = 0;
+    for (size_t i = 0; i < guests->count; i++)
         if (strcmp(guests->vms[i].name, name) == 0)
             guests->vms[found++] = guests->vms[i];
     guests->count = found;
     if (found == 1)
         return NULL;
-    if (found == 0)
-        return no_guest(text, silent);
     return error_usage("write PID:NAME", "%zu guests are called %s: one of process %d, one of %d",
                        found, name, guests->vms[0].pid, guests->vms[1].pid);
 }

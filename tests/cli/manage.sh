@@ -5,66 +5,16 @@
 . "$(dirname "$0")/tap.sh"
 need_kvm
 
-yaml=$scratch/cloud.yaml
-saved=$scratch/report.json
-trap 'kill "${pid-}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
+. "$(dirname "$0")/background.sh"
 
 # By manage_cores.sh: all guests of files live on the second core. What happens there between two letters that were
 # written together is some milliseconds.
-cores=() paused_at_most=0 floors_refused="a 60 % + tenant 50 % = 110 %"
+paused_at_most=0 floors_refused="a 60 % + tenant 50 % = 110 %"
 if [ "${second_core-}" ]; then
-    cores=(--cores 2 --core any) paused_at_most=50000000
+    cloud_options=(--cores 2 --core any) paused_at_most=50000000
     floors_refused="core 1, which tenant is pinned to, has no room for its floor: 60 % + 50 % = 110 %"
+    cloud_file() { sed -E '/group:/! s/\{name: ([a-z]+),/{name: \1, pin: 1,/'; }
 fi
-pin_all() { sed -E '/group:/! s/\{name: ([a-z]+),/{name: \1, pin: 1,/'; }
-
-# Starts a cloud of this file in the background, as $pid.
-cloud_begins() { # FILE-CONTENT OPTION...
-    printf '%b' "$1" >"$yaml"
-    [ -z "${second_core-}" ] || printf '%b' "$1" | pin_all >"$yaml"
-    rm -f "$saved"
-    "$matrix" cloud --plain --quiet --control auto --report "$saved" --duration 15min "${cores[@]}" "${@:2}" \
-        "$yaml" >"$scratch/cloud.out" 2>"$scratch/cloud.err" </dev/null &
-    pid=$!
-    socket=$MATRIX_RUNTIME_DIR/$pid.sock
-    for _ in {1..400}; do
-        [ -S "$socket" ] && return
-        sleep 0.05
-    done
-}
-
-cloud_ends() { # [SIGNAL]
-    [ $# -eq 0 ] || kill "-$1" "$pid"
-    status=0
-    wait "$pid" || status=$?
-    cp "$scratch/cloud.out" "$scratch/out"
-    cp "$scratch/cloud.err" "$scratch/err"
-    pid=
-}
-
-# A guest comes to be so, in so many seconds: SECONDS GUEST EXPRESSION-OF-result.
-comes_to_be() {
-    python3 - "$socket" "$@" <<'END' >"$scratch/out" 2>"$scratch/err"
-import json, socket, sys, time
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-answers = s.makefile()
-end = time.monotonic() + float(sys.argv[2])
-while True:
-    s.sendall((json.dumps({"version": 1, "command": "guest", "guest": sys.argv[3]}) + "\n").encode())
-    result = json.loads(answers.readline())
-    if eval(sys.argv[4]):
-        break
-    if time.monotonic() > end:
-        sys.exit(result)
-    time.sleep(0.02)
-END
-}
-becomes() { comes_to_be 60 "$@"; }
-is_now() { comes_to_be 0 "$@"; }
-
-# `matrix start` and the like, which find the cloud by themselves.
-manage() { attempt timeout 60 "$matrix" "$@"; }
 
 reported() { cp "$saved" "$scratch/out" && json "$1"; }
 period() { # CHANGE EXPRESSION of the period and its guests by name

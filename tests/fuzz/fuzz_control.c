@@ -99,6 +99,23 @@ static void fuzz_cores(const json_t *answer)
     check_error(error);
 }
 
+static void fuzz_logs(const json_t *answer)
+{
+    struct control_logs logs;
+    size_t taken;
+    bool is_last;
+    struct matrix_error *error = reply_logs(answer, 100, &logs);
+    if (!error) {
+        FUZZ_CHECK(logs.bytes <= sizeof(logs.data), "%zu bytes", logs.bytes);
+        FUZZ_CHECK(logs.from >= 100 && logs.lost_bytes == logs.from - 100, "from somewhere else");
+        FUZZ_CHECK(logs.next == logs.from + logs.bytes && logs.next <= logs.end, "beyond the end");
+    }
+    check_error(error);
+    error = reply_input(answer, 10, &taken, &is_last);
+    FUZZ_CHECK(error || taken <= 10, "%zu bytes of 10", taken);
+    check_error(error);
+}
+
 static void fuzz_answer(const char *text, size_t size)
 {
     json_t *answer = NULL;
@@ -111,6 +128,7 @@ static void fuzz_answer(const char *text, size_t size)
     fuzz_regions(answer);
     fuzz_translations(answer);
     fuzz_cores(answer);
+    fuzz_logs(answer);
     json_decref(answer);
 }
 

@@ -8,10 +8,12 @@
 #include "cli/cloud.h"
 #include "control/answer.h"
 #include "tests/fuzz/fuzz.h"
+#include "vmm/history.h"
 #include <errno.h>
 #include <stdlib.h>
 
 #define GUESTS       3
+#define PRINTED      "what a guest printed \xff\x80 before and after it started again\n"
 #define REQUESTS_MAX 64
 
 /* The thread that makes guests: every other is refused, and nothing comes of the rest. */
@@ -37,7 +39,7 @@ static void set_up(struct cloud *cloud)
 {
     static const char text[] =
         "groups: [{name: g, floor: 10%}]\n"
-        "guests: [{name: a, image: spin, floor: 20%},\n"
+        "guests: [{name: a, image: spin, floor: 20%, console: yes},\n"
         "  {name: b, image: spin, after: [a], stop-with: [a], restart: on-failure},\n"
         "  {name: c, image: spin, group: g}]\n";
     const struct matrix_machine_options options = {
@@ -49,7 +51,13 @@ static void set_up(struct cloud *cloud)
     cloud->directory = strdup("/nowhere");
     cloud->added = json_array();
     cloud->guests = calloc(GUESTS, sizeof(*cloud->guests));
+    FUZZ_NO_ERROR(matrix_history_create(1024, &cloud->guests[0].console.history));
     FUZZ_NO_ERROR(cloud_live_begin(cloud));
+    FUZZ_CHECK(cloud->guests[0].console.has_input, "no input");
+    for (unsigned i = 0; i < 20; i++)
+        history_add(cloud->guests[0].console.history, PRINTED, sizeof(PRINTED) - 1);
+    cloud_console_begin(&cloud->guests[0]);
+    history_add(cloud->guests[0].console.history, PRINTED, sizeof(PRINTED) - 1);
     cloud->commands = cloud_commands(cloud);
 }
 

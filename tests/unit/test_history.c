@@ -99,7 +99,7 @@ static void test_any_size_will_do(void **state)
 
 /* --- at the same time ------------------------------------------------------------------------ */
 
-#define WRITTEN 3000000u
+#define WRITTEN 30000000u
 
 static atomic_bool written;
 
