@@ -120,11 +120,13 @@ static struct matrix_error *run(const struct options *options)
     struct traces traces = {0};
     CLEANUP_FILE FILE *file = NULL;
     struct matrix_error *error = cli_boards_open(options->target, &boards, &count);
-    /* Those of a process stand together. */
-    if (!error && boards[0].pid != boards[count - 1].pid)
+    size_t processes = 0;
+    for (size_t i = 0; i < count; i++)
+        processes += boards[i].core == 0;
+    if (!error && processes > 1)
         error = error_usage("give the pid of one: see `matrix status`",
-                            "several processes run guests, among them %d and %d", boards[0].pid,
-                            boards[count - 1].pid);
+                            "%zu processes run guests, among them %d and %d", processes,
+                            boards[0].pid, boards[count - 1].pid);
     if (!error)
         error = open_out(options, &file);
     if (!error)
