@@ -69,9 +69,9 @@ class Board:
                                                  for i in range(BUCKETS))))
 
     def guest(self, slot, identity, name, group=b"", state=b"ready", weight=1, floor=0, ceiling=0,
-              cpu=0, contended=0, total=0, entitled=0, exits=0, work=0):
+              cpu=0, contended=0, total=0, entitled=0, exits=0, work=0, seen=0):
         self.entry(self.guest_offset + slot * self.guest_bytes, GUEST.pack(
-            identity, now(), name, group, state, weight, floor, ceiling, 1, 0, cpu, contended, 0, total,
+            identity, seen or now(), name, group, state, weight, floor, ceiling, 1, 0, cpu, contended, 0, total,
             entitled, 1, 2, 3, exits, 0, 0, 0, 0, 0, 0, 0, work, 16 << 20, 0, 0, 0, 1, 0, 4096, 16 << 20,
             *[0] * 9))
         self.used = max(self.used, slot + 1)
@@ -102,14 +102,14 @@ def now():
 def show(board, state=b"ready", ended=0):
     """Neo and Morpheus after ten seconds: 70 and 30 % promised, 69 and 31 % given."""
     ten = 10_000_000_000
+    seen = ended or now()
     board.guest(0, 1, NAMES[0], GROUP, b"running" if state == b"ready" else state, 70,
                 200_000, 500_000, cpu=ten * 69 // 100, contended=ten * 69 // 100, total=ten,
-                entitled=ten * 7 // 10, exits=5000, work=7)
+                entitled=ten * 7 // 10, exits=5000, work=7, seen=seen)
     board.guest(1, 1 if kind == "twins" else 2, NAMES[1], b"", state, 30, cpu=ten * 31 // 100, contended=ten * 31 // 100,
-                total=ten, entitled=ten * 3 // 10, exits=0)
+                total=ten, entitled=ten * 3 // 10, exits=0, seen=seen)
     board.guest(2, 3, b"left", state=b"gone")
-    begun = ended - ten if ended else now() - ten
-    board.core(ended, begun_ns=begun, host_cpu=3, wall_ns=ten, guests_cpu_ns=ten,
+    board.core(ended, begun_ns=seen - ten, host_cpu=3, wall_ns=ten, guests_cpu_ns=ten,
                overhead_ns=ten // 100, publish_cpu_ns=ten // 10000, delay_median_ns=45000,
                delays=DELAYS, guests=2)
 
