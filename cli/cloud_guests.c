@@ -185,23 +185,31 @@ bool cloud_guest_on_machine(const struct cloud *cloud, unsigned index,
            matrix_machine_guest(cloud->machine, cloud->guests[index].machine_index, guest);
 }
 
-/* state: on the machine; NULL: it is not there. */
-static const char *state_of(const struct cloud *cloud, unsigned index, const char *state)
+/*
+ * now: on the machine; NULL: it is not there. Meanwhile what was asked of it holds: another core's word of it is as
+ * old as its last report.
+ */
+static const char *state_of(const struct cloud *cloud, unsigned index,
+                            const struct matrix_machine_guest *now)
 {
     const enum life_state life = cloud->lives.lives[index].state;
-    if (!state)
+    if (!now)
         return cloud->guests[index].error ? "failed" : life_state_name(life);
-    if (!cloud->has_ended &&
-        (life == LIFE_WAITING || life == LIFE_STARTING || life == LIFE_BACKOFF))
+    if (cloud->has_ended)
+        return now->guest.state;
+    if (life == LIFE_WAITING || life == LIFE_STARTING || life == LIFE_BACKOFF)
         return life_state_name(life);
-    return state;
+    if (now->info.state != MATRIX_VM_ALIVE)
+        return now->guest.state;
+    if (life == LIFE_PAUSED || life == LIFE_STOPPED)
+        return life_state_name(life);
+    return strcmp(now->guest.state, "paused") == 0 ? "ready" : now->guest.state;
 }
 
 const char *cloud_guest_state(const struct cloud *cloud, unsigned index)
 {
     struct matrix_machine_guest guest;
-    return state_of(cloud, index,
-                    cloud_guest_on_machine(cloud, index, &guest) ? guest.guest.state : NULL);
+    return state_of(cloud, index, cloud_guest_on_machine(cloud, index, &guest) ? &guest : NULL);
 }
 
 void cloud_guest_look(const struct cloud *cloud, unsigned index, struct matrix_core_guest *contract,
@@ -210,7 +218,8 @@ void cloud_guest_look(const struct cloud *cloud, unsigned index, struct matrix_c
     const struct cloud_guest *guest = &cloud->guests[index];
     struct matrix_machine_guest now = {
         .info = {.name = cloud->config.guests[index].name, .state = MATRIX_VM_STOPPED}};
-    if (!cloud_guest_on_machine(cloud, index, &now)) {
+    const bool is_there = cloud_guest_on_machine(cloud, index, &now);
+    if (!is_there) {
         const struct matrix_contract config =
             cloud_contract(cloud, &cloud->config.guests[index].contract).contract;
         now.guest = (struct matrix_core_guest){
@@ -218,7 +227,7 @@ void cloud_guest_look(const struct cloud *cloud, unsigned index, struct matrix_c
     }
     *contract = now.guest;
     *info = now.info;
-    contract->state = state_of(cloud, index, now.guest.state);
+    contract->state = state_of(cloud, index, is_there ? &now : NULL);
     info->work += guest->past.work;
     info->exits_total += guest->past.exits_total;
     for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)
