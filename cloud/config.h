@@ -47,6 +47,9 @@ struct config_guest {
     struct config_contract contract;
     bool mergeable; /* its memory is offered to KSM */
     struct life_rules life;
+    /* Of a cloud that runs, not of a file: */
+    bool added;   /* by command: no file names it */
+    bool removed; /* it has left, and stays for the report; only its name means something */
 };
 
 struct cloud_config {
