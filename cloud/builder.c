@@ -11,10 +11,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Of builder_do(). */
+struct errand {
+    void (*work)(void *context);
+    void (*done)(void *context);
+    void *context;
+};
+
 /* What goes through the pipes: as one write of less than PIPE_BUF it stays whole. */
 struct job {
-    struct build *build;  /* to be made, or done */
-    struct matrix_vm *vm; /* else: to be destroyed */
+    struct build *build;   /* to be made, or done */
+    struct errand *errand; /* else: the same */
+    struct matrix_vm *vm;  /* else: to be destroyed */
 };
 
 struct builder {
@@ -27,22 +35,32 @@ struct builder {
     bool has_thread;
 };
 
-static void *work(void *argument)
+static void *do_jobs(void *argument)
 {
     struct builder *builder = argument;
     struct job job;
     while (read(builder->jobs[0], &job, sizeof(job)) == sizeof(job)) {
-        if (!job.build) {
-            matrix_vm_destroy(job.vm);
-            continue;
-        }
         struct build *build = job.build;
-        build->error = matrix_vm_create(builder->kvm, build->path, &build->options, &build->vm);
+        if (build)
+            build->error = matrix_vm_create(builder->kvm, build->path, &build->options, &build->vm);
+        else if (job.errand)
+            job.errand->work(job.errand->context);
+        else
+            matrix_vm_destroy(job.vm);
+        if (job.vm)
+            continue;
         /* There is always room: no more builds are under way than the pipe takes. */
         if (write(builder->results[1], &job, sizeof(job)) != sizeof(job))
             break;
     }
     return NULL;
+}
+
+static void end_errand(struct errand *errand)
+{
+    if (errand->done)
+        errand->done(errand->context);
+    free(errand);
 }
 
 static void fetch(struct matrix_core *core, int fd, void *context)
@@ -52,6 +70,10 @@ static void fetch(struct matrix_core *core, int fd, void *context)
     /* One at a time: what the caller does with it takes the core's time. */
     if (read(fd, &job, sizeof(job)) != sizeof(job))
         return;
+    if (job.errand) {
+        end_errand(job.errand);
+        return;
+    }
     builder->done(builder->context, job.build);
     free(job.build);
 }
@@ -62,7 +84,7 @@ static struct matrix_error *start_thread(struct builder *builder)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int number = pthread_create(&builder->thread, NULL, work, builder);
+    const int number = pthread_create(&builder->thread, NULL, do_jobs, builder);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     builder->has_thread = number == 0;
     return number ? error_host(number, "start the thread that makes guests") : NULL;
@@ -117,6 +139,32 @@ void builder_destroy_guest(struct builder *builder, struct matrix_vm *vm)
         matrix_vm_destroy(vm);
 }
 
+void builder_do(struct builder *builder, void (*work)(void *context), void (*done)(void *context),
+                void *context)
+{
+    struct errand *errand = malloc(sizeof(*errand));
+    const struct job job = {.errand = errand};
+    if (errand) {
+        *errand = (struct errand){work, done, context};
+        if (write(builder->jobs[1], &job, sizeof(job)) == sizeof(job))
+            return;
+        free(errand);
+    }
+    work(context);
+    if (done)
+        done(context);
+}
+
+void builder_hold(struct builder *builder, bool on)
+{
+    matrix_core_unwatch(builder->core, builder->results[0]);
+    if (on)
+        return;
+    /* It was watched before, so that there is room. */
+    matrix_error_free(
+        matrix_core_watch(builder->core, builder->results[0], POLLIN, fetch, builder));
+}
+
 static void close_all(struct builder *builder)
 {
     const int fds[] = {builder->jobs[0], builder->jobs[1], builder->results[0],
@@ -139,6 +187,10 @@ void builder_stop(struct builder *builder)
         matrix_core_unwatch(builder->core, builder->results[0]);
     struct job job;
     while (builder->has_thread && read(builder->results[0], &job, sizeof(job)) == sizeof(job)) {
+        if (job.errand) {
+            end_errand(job.errand);
+            continue;
+        }
         matrix_vm_destroy(job.build->vm);
         matrix_error_free(job.build->error);
         free(job.build);

@@ -37,8 +37,18 @@ struct matrix_error *builder_make(struct builder *builder, struct build *build) 
 /* Destroys a guest which has ended, at some later time. */
 void builder_destroy_guest(struct builder *builder, struct matrix_vm *vm);
 
+/*
+ * Has work called in the thread, after all that was asked for before, and then done (NULL: nothing) in the
+ * core's. If too much is asked for, both are called here and now.
+ */
+void builder_do(struct builder *builder, void (*work)(void *context), void (*done)(void *context),
+                void *context);
+
+/* While on, nothing that is done comes back: neither builds nor the second half of builder_do(). */
+void builder_hold(struct builder *builder, bool on);
+
 /* Waits for what was asked for, destroys guests that nobody has fetched, and ends the thread. To be called
- * before the core is destroyed. NULL is allowed. */
+ * before the core is destroyed. done of builder_do() is called here, if need be. NULL is allowed. */
 void builder_stop(struct builder *builder);
 
 #endif

@@ -183,11 +183,19 @@ void lives_ended(struct lives *lives, unsigned index, bool failed, uint64_t now_
     start_waiting(lives, now_ns);
 }
 
+bool life_wants(const struct lives *lives, unsigned index)
+{
+    return !lives->lives[index].is_discarded && !lives->lives[index].is_stale;
+}
+
 bool lives_made(struct lives *lives, unsigned index, bool success, uint64_t now_ns)
 {
     struct life *life = &lives->lives[index];
-    if (life->is_discarded) {
-        life->is_discarded = false;
+    if (!life_wants(lives, index)) {
+        const bool is_to_be_made = !life->is_discarded;
+        life->is_discarded = life->is_stale = false;
+        if (is_to_be_made)
+            lives->actions->make(lives->context, index);
         return false;
     }
     if (success)
@@ -245,18 +253,41 @@ struct matrix_error *life_stop(struct lives *lives, unsigned index, uint64_t now
     return NULL;
 }
 
-struct matrix_error *life_restart(struct lives *lives, unsigned index, uint64_t now_ns)
+/* It is not up any more, and starts again; those that stop with it go on: it is not down for good. */
+static void start_again(struct lives *lives, unsigned index, uint64_t now_ns)
 {
     struct life *life = &lives->lives[index];
-    if (life->state == LIFE_STARTING)
-        return not_now(life, NULL);
-    /* Those that stop with it go on: it is not down for good. */
     if (is_up(life) || life->is_made)
         lives->actions->stop(lives->context, index);
     life->is_made = false;
     begin(lives, index, now_ns);
     start_waiting(lives, now_ns);
+}
+
+struct matrix_error *life_restart(struct lives *lives, unsigned index, uint64_t now_ns)
+{
+    struct life *life = &lives->lives[index];
+    if (life->state == LIFE_STARTING)
+        return not_now(life, NULL);
+    start_again(lives, index, now_ns);
     return NULL;
+}
+
+void life_set_rules(struct lives *lives, unsigned index, const struct life_rules *rules)
+{
+    lives->lives[index].rules = *rules;
+}
+
+void life_renew(struct lives *lives, unsigned index, uint64_t now_ns)
+{
+    struct life *life = &lives->lives[index];
+    const bool is_under_way = life->state == LIFE_STARTING || life->is_discarded;
+    life->is_stale = is_under_way;
+    if (life->state == LIFE_STOPPED)
+        return;
+    /* What is under way comes first; then it is made again. */
+    life->is_discarded = is_under_way;
+    start_again(lives, index, now_ns);
 }
 
 struct matrix_error *life_pause(struct lives *lives, unsigned index, uint64_t now_ns)

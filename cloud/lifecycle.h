@@ -48,6 +48,7 @@ struct life {
     enum life_state state;
     bool is_made;      /* there is a guest that has not run yet */
     bool is_discarded; /* what is being made is not wanted any more */
+    bool is_stale;     /* what is being made is of a description that does not hold any more */
     bool has_run; /* it has come to run at least once since it was started by file or command */
     bool failed;  /* while LIFE_ENDED: it ended badly */
     unsigned restarts; /* by its policy, in all */
@@ -87,7 +88,10 @@ struct matrix_error *lives_add(struct lives *lives, const struct life_rules *rul
 /* The cloud begins: everyone starts, or waits. */
 void lives_begin(struct lives *lives, uint64_t now_ns);
 
-/* What was being made is there, or could not be made. False: it is there, but not wanted any more. */
+/* Whether what is being made will be used when it is there; else it is to be destroyed. */
+bool life_wants(const struct lives *lives, unsigned index);
+
+/* What was being made is there, or could not be made. False: it was not wanted any more. */
 bool lives_made(struct lives *lives, unsigned index, bool success, uint64_t now_ns);
 
 /* A guest has ended by itself; failed: badly. */
@@ -108,6 +112,13 @@ struct matrix_error *life_pause(struct lives *lives, unsigned index,
                                 uint64_t now_ns) MATRIX_MUST_CHECK;
 struct matrix_error *life_resume(struct lives *lives, unsigned index,
                                  uint64_t now_ns) MATRIX_MUST_CHECK;
+
+/* Other rules hold from now on; their lists are the caller's, as in lives_add(). */
+void life_set_rules(struct lives *lives, unsigned index, const struct life_rules *rules);
+
+/* What it is made from has changed: it ends, and starts again, unless it was stopped. Those that stop with it
+ * go on. */
+void life_renew(struct lives *lives, unsigned index, uint64_t now_ns);
 
 /* Nothing runs, and nothing will by itself. */
 bool lives_are_over(const struct lives *lives);

@@ -20,6 +20,7 @@
 /* What there would be of a guest: the actions keep it, and refuse what makes no sense. */
 struct body {
     bool exists, runs, paused, is_being_made;
+    unsigned description, made_of; /* which holds, and which it is made of */
 };
 
 struct world {
@@ -43,6 +44,7 @@ static void on_run(void *context, unsigned index)
     struct body *body = &world->bodies[index];
     assert_true(body->exists);
     assert_false(body->runs);
+    assert_int_equal(body->made_of, body->description);
     body->runs = true;
     note(world, 'r', index);
 }
@@ -53,6 +55,7 @@ static void on_make(void *context, unsigned index)
     assert_false(world->bodies[index].is_being_made);
     assert_false(world->bodies[index].runs);
     world->bodies[index].is_being_made = true;
+    world->bodies[index].made_of = world->bodies[index].description;
     note(world, 'm', index);
 }
 
@@ -284,6 +287,67 @@ static void what_is_being_made_can_be_stopped(void **state)
     lives_release(&world.lives);
 }
 
+static void renew(struct world *world, unsigned index)
+{
+    world->bodies[index].description++;
+    life_renew(&world->lives, index, world->now_ns);
+}
+
+static void a_new_description_starts_it_anew(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){0});
+    add(&world, (struct life_rules){.stop_with = (unsigned[]){0}, .stop_with_count = 1});
+    lives_begin(&world.lives, 0);
+    renew(&world, 0);
+    assert_log(&world, "r0 r1 s0 m0");
+    /* And again, before it was there: what comes is of no use. */
+    renew(&world, 0);
+    renew(&world, 0);
+    assert_log(&world, "");
+    made(&world, 0, true);
+    assert_log(&world, "m0");
+    made(&world, 0, true);
+    assert_log(&world, "r0");
+    ends(&world, 0, false);
+    assert_log(&world, "s1");
+    renew(&world, 0);
+    assert_log(&world, "m0");
+    made(&world, 0, true);
+    assert_log(&world, "r0");
+    lives_release(&world.lives);
+}
+
+static void who_is_stopped_stays_so_with_a_new_description(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){0});
+    lives_begin(&world.lives, 0);
+    assert_null(life_restart(&world.lives, 0, 1));
+    assert_null(life_stop(&world.lives, 0, 2));
+    renew(&world, 0);
+    assert_log(&world, "r0 s0 m0");
+    assert_int_equal(state_of(&world, 0), LIFE_STOPPED);
+    assert_null(life_start(&world.lives, 0, 3));
+    made(&world, 0, true);
+    assert_log(&world, "m0");
+    made(&world, 0, true);
+    assert_log(&world, "r0");
+    lives_release(&world.lives);
+}
+
+static void other_rules_hold_at_once(void **state)
+{
+    struct world world = {0};
+    add(&world, (struct life_rules){0});
+    add(&world, (struct life_rules){.stop_with = (unsigned[]){0}, .stop_with_count = 1});
+    lives_begin(&world.lives, 0);
+    life_set_rules(&world.lives, 1, &(struct life_rules){0});
+    assert_null(life_stop(&world.lives, 0, 1));
+    assert_log(&world, "r0 r1 s0");
+    lives_release(&world.lives);
+}
+
 /* --- at random --------------------------------------------------------------------------------- */
 
 static void something_happens(struct world *world)
@@ -291,7 +355,7 @@ static void something_happens(struct world *world)
     const unsigned index = (unsigned)rand() % GUESTS;
     struct body *body = &world->bodies[index];
     struct matrix_error *error = NULL;
-    switch (rand() % 8) {
+    switch (rand() % 9) {
     case 0:
         error = life_start(&world->lives, index, world->now_ns);
         break;
@@ -314,6 +378,9 @@ static void something_happens(struct world *world)
     case 6:
         if (body->runs)
             ends(world, index, rand() % 2);
+        break;
+    case 7:
+        renew(world, index);
         break;
     default:
         world->now_ns += (uint64_t)rand() % SECOND_NS;
@@ -371,6 +438,9 @@ int main(void)
         cmocka_unit_test(who_does_not_restart_stays_down),
         cmocka_unit_test(commands_are_for_their_states),
         cmocka_unit_test(what_is_being_made_can_be_stopped),
+        cmocka_unit_test(a_new_description_starts_it_anew),
+        cmocka_unit_test(who_is_stopped_stays_so_with_a_new_description),
+        cmocka_unit_test(other_rules_hold_at_once),
         cmocka_unit_test(any_order_leaves_it_consistent),
     };
     return cmocka_run_group_tests_name("lifecycle", tests, NULL, NULL);
