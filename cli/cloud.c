@@ -89,7 +89,9 @@ static void tick(struct matrix_machine *machine, void *context)
     struct cloud *cloud = context;
     const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
     cloud_live_look(cloud);
+    cloud_reload_wake(cloud);
     cloud_tell_losses(cloud);
+    cloud_service_tick(cloud, now);
     if (now >= cloud->next_show_ns) {
         show(cloud);
         cloud->next_show_ns = now + (cloud->has_screen ? SCREEN_NS : PROGRESS_NS);
@@ -183,7 +185,9 @@ static struct matrix_error *check_outputs(const struct cloud *cloud)
 static void clean_up(struct cloud *cloud)
 {
     control_server_stop(cloud->control);
+    cloud->has_ended = true;
     builder_stop(cloud->builder);
+    cloud_reload_free(cloud);
     matrix_machine_destroy(cloud->machine);
     cloud_destroy_guests(cloud);
     cloud_periods_free(cloud);
@@ -197,6 +201,8 @@ static void clean_up(struct cloud *cloud)
     config_free(&cloud->config);
     free(cloud->cpus);
     free(cloud->seen_cpu_ns);
+    free(cloud->policy);
+    service_stop(&cloud->service);
     json_decref(cloud->added);
 }
 
@@ -218,6 +224,15 @@ static struct matrix_error *write_report(const struct cloud *cloud, const char *
     return error_prefix(cloud_report_write_json(cloud, file), "report %s", path);
 }
 
+/* The manager may listen for us, at a place that stays the same; beside our own, by which we are found. */
+static struct matrix_error *take_over_socket(struct cloud *cloud,
+                                             const struct control_guests *guests)
+{
+    int fd;
+    RETURN_IF_ERROR(service_socket(&fd));
+    return fd < 0 ? NULL : control_server_adopt(guests, fd, &cloud->control);
+}
+
 static struct matrix_error *run(struct cloud *cloud, const struct cloud_options *options,
                                 int *status)
 {
@@ -232,6 +247,7 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
     }
     if (!options->quiet)
         cloud_cores_warn(cloud);
+    RETURN_IF_ERROR(service_start(&cloud->service));
     CLEANUP_FILE FILE *file = NULL;
     if (options->report_path)
         RETURN_IF_ERROR(open_report(options->report_path, &file));
@@ -260,6 +276,8 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
     RETURN_IF_ERROR(matrix_machine_create(&machine_options, &cloud->machine));
     RETURN_IF_ERROR(error_prefix(cloud_create_groups(cloud), "%s", options->file));
     RETURN_IF_ERROR(cloud_create_guests(cloud, options->file));
+    cloud->file = options->file;
+    cloud->keep_option = options->keep;
     cloud->keeps = options->keep || cloud->config.keep;
     cloud->added = json_array();
     RETURN_IF_ERROR(cloud_live_begin(cloud));
@@ -268,11 +286,13 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
     struct matrix_core_result result;
     const struct control_guests guests = control_guests_of_machine(cloud->machine, cloud->cores);
     RETURN_IF_ERROR(cli_control_start(&guests, options->control, &cloud->control));
+    RETURN_IF_ERROR(take_over_socket(cloud, &guests));
     cloud->commands = cloud_commands(cloud);
     if (cloud->control)
         control_server_extend(cloud->control, &cloud->commands);
     RETURN_IF_ERROR(matrix_machine_run(cloud->machine, &result));
     cloud->has_ended = true;
+    service_tell(&cloud->service, "STOPPING=1");
     control_server_stop(TAKE(cloud->control));
     builder_stop(TAKE(cloud->builder));
     RETURN_IF_ERROR(report(cloud, options));
@@ -297,7 +317,7 @@ int main(int argc, char **argv)
 {
     cli_open_standard_files();
     struct cloud_options options;
-    struct cloud cloud = {.screen_pipe = {-1, -1}};
+    struct cloud cloud = {.screen_pipe = {-1, -1}, .service = {.fd = -1}};
     int status = EXIT_HOST;
 
     setlocale(LC_CTYPE, "");

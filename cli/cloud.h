@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * `matrix cloud`: options (cloud_options.c), the contract before it (cloud_check.c), its guests
- * (cloud_guests.c), its cores (cloud_cores.c), the run itself (cloud.c), what changes in it (cloud_live.c) by command (cloud_commands.c),
- * what guests print and read (cloud_console.c),
- * what is shown meanwhile (cloud_screen.c), and the report of the contract at the end (cloud_report.c), split
+ * (cloud_guests.c), its cores (cloud_cores.c), the run itself (cloud.c), what changes in it (cloud_live.c) by command
+ * (cloud_commands.c), what guests print and read (cloud_console.c), what a reload of its file changes (cloud_reload.c,
+ * cloud_reload_apply.c, cloud_places.c), what is shown meanwhile (cloud_screen.c), and the report of the contract at the end
+ * (cloud_report.c), split
  * at each change (cloud_periods.c).
  */
 #ifndef CLI_CLOUD_H
 #define CLI_CLOUD_H
 
+#include "cli/service.h"
 #include "cloud/builder.h"
-#include "cloud/config.h"
+#include "cloud/config_compare.h"
 #include "cloud/lifecycle.h"
 #include "control/command.h"
 #include <limits.h>
@@ -52,12 +54,17 @@ struct cloud_guest {
     size_t machine_index;         /* with a vm: its place on the machine */
     struct matrix_output *output; /* its own file; NULL: the shared one */
     int output_fd;
-    bool loss_told;             /* that the disk is full to which it prints */
+    bool loss_told; /* that the disk is full to which it prints */
     struct cloud_console console;
     double promised;            /* its share while all can run */
     struct matrix_error *error; /* why it could not be made the last time; NULL: it could */
     bool has_failed;            /* that is news to the lifecycle */
     struct matrix_vm_info past; /* the sums of those that ran before */
+    struct matrix_core_guest
+        left;                /* the same of its contracts, since which it has left the machine */
+    struct matrix_vm *ended; /* the last of which the machine has told that it ended */
+    struct cloud_leaving *leaving; /* it is on its way off the machine; NULL: it is not */
+    char *name;                    /* of one that was removed; NULL: it was not */
     bool fault_shown;
     struct matrix_report *fault; /* of one that ran before, not shown yet */
     pid_t renderer;              /* of its fault report, to be waited for; 0: none */
@@ -71,6 +78,7 @@ struct cloud_figures {
     unsigned weight;
     uint32_t floor_ppm, ceiling_ppm;
     uint64_t cpu_ns, contended_cpu_ns, contended_total_ns, entitled_ns;
+    bool removed;
 };
 
 /* From one change to the next. */
@@ -97,7 +105,12 @@ struct cloud {
     struct control_commands commands;
     struct cloud_guest *guests;
     struct matrix_machine_group **groups;
-    char *directory; /* of the file: what its paths are relative to */
+    const char *file;
+    char *directory;             /* of the file: what its paths are relative to */
+    struct cloud_reload *reload; /* the last one; NULL: there was none */
+    unsigned leaving;            /* guests that are on their way off the machine */
+    bool keep_option;            /* whatever the file says */
+    char *policy;                /* config.policy, which outlives the file as it was */
     struct lives lives;
     struct builder *builder;
     bool keeps;        /* it goes on when nothing runs */
@@ -106,6 +119,9 @@ struct cloud {
     size_t on_machine; /* guests that were put there */
     json_t *added;     /* the requests that added guests: their strings are in use */
     struct cloud_periods periods;
+    struct service service; /* who has started it, if it is a service */
+    bool service_knows;     /* that it runs */
+    uint64_t next_status_ns;
     uint64_t next_show_ns; /* CLOCK_MONOTONIC */
     uint64_t slice_ns;
     struct matrix_output *output;   /* where guests without a file of their own print */
@@ -122,6 +138,10 @@ struct cloud {
 
 /* `--check`: admits the contracts of the file, as a run would, and prints what they come to. */
 struct matrix_error *cloud_check(const struct cloud *cloud, bool json, FILE *file);
+
+/* Only that, on its cores but for other contracts: the first that cannot be kept is an error. */
+struct matrix_error *cloud_check_contracts(const struct cloud *cloud,
+                                           const struct cloud_config *config);
 
 /* --- cloud_cores.c ------------------------------------------------------------------------------- */
 
@@ -172,7 +192,57 @@ bool cloud_guest_on_machine(const struct cloud *cloud, unsigned index,
 void cloud_guest_look(const struct cloud *cloud, unsigned index, struct matrix_core_guest *contract,
                       struct matrix_vm_info *info);
 
+/* --- cloud_places.c ------------------------------------------------------------------------------ */
+
+/* What a guest was given is added up, and its shares follow from that. */
+void cloud_add_figures(struct matrix_core_guest *sum, const struct matrix_core_guest *more);
+
+/*
+ * A guest ends, if it has not, and leaves the machine; what it did stays. That takes a while: until then it is there
+ * as it was, and cloud->leaving counts it. Then it may come again, made anew.
+ */
+struct matrix_error *cloud_leave_machine(struct cloud *cloud, unsigned index);
+
+/* A guest that is leaving has ended: its figures are final. */
+void cloud_leaving_ended(struct cloud *cloud, unsigned index);
+
+/* The machine has let go of a guest: true if it was one that was leaving. */
+bool cloud_has_left(struct cloud *cloud, struct matrix_vm *vm);
+
+/* Calls function(what), in some thread, when nothing uses it any more that is being made or destroyed now. */
+void cloud_retire(struct cloud *cloud, void (*function)(void *what), void *what);
+
+/* The guest's own file is closed when nobody prints there any more; of one that leaves: when it has left. */
+void cloud_close_output(struct cloud *cloud, unsigned index);
+
+/* --- cloud_reload.c ------------------------------------------------------------------------------ */
+
+/* Reads the file again; what becomes of it is told by cloud_reload_answer(). check: but changes nothing. */
+struct matrix_error *cloud_reload_begin(struct cloud *cloud, bool check);
+
+/* Whatever it waited for may have happened: at a tick, or a guest has left. */
+void cloud_reload_wake(struct cloud *cloud);
+
+/* Nobody else may change guests and contracts. */
+bool cloud_reload_is_under_way(const struct cloud *cloud);
+
+/* How it goes, with up to CONTROL_LIST_MAX entries, beginning with that one. There was one. */
+json_t *cloud_reload_answer(const struct cloud *cloud, size_t from);
+
+void cloud_reload_free(struct cloud *cloud);
+
+/* --- cloud_service.c ----------------------------------------------------------------------------- */
+
+/* At each tick: that it runs, at the first; a sign of life; how many guests run. */
+void cloud_service_tick(struct cloud *cloud, uint64_t now_ns);
+
+/* A reload begins, or has come to its end. */
+void cloud_service_reload(struct cloud *cloud, bool begins);
+
 /* --- cloud_live.c -------------------------------------------------------------------------------- */
+
+/* A copy of its last fault stays, to be shown when the screen is gone. */
+void cloud_keep_fault(struct cloud_guest *guest, const struct matrix_vm *vm);
 
 /* All guests start, or wait; before the machine runs. */
 struct matrix_error *cloud_live_begin(struct cloud *cloud);
@@ -197,8 +267,13 @@ struct matrix_error *cloud_live_set(struct cloud *cloud, unsigned index,
 struct matrix_error *cloud_live_set_group(struct cloud *cloud, unsigned index,
                                           const struct config_contract *config);
 
-/* One more guest, which starts; *config is the cloud's from then on, its strings stay. */
-struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_guest *config);
+/* One more guest, which starts; *config is the cloud's from then on, its strings stay. *index: its place, which is
+ * that of a guest of its name which was removed, if there was one. */
+struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_guest *config,
+                                    unsigned *index);
+
+/* The place of a guest of that name that was removed; CONFIG_NOWHERE. */
+int cloud_find_removed(const struct cloud *cloud, const char *name);
 
 /* --- cloud_commands.c ---------------------------------------------------------------------------- */
 

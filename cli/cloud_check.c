@@ -23,7 +23,8 @@ static const struct table_column columns[] = {
 
 /* What is admitted, groups before guests: each where its index is. */
 struct check {
-    const struct cloud *cloud;
+    const struct cloud *cloud;         /* its cores */
+    const struct cloud_config *config; /* whose contracts */
     struct placement *placement;
     struct policy **policies; /* of the cores */
     struct policy_entity **groups, *guests;
@@ -41,12 +42,12 @@ struct member {
 
 static unsigned member_count(const struct check *check)
 {
-    return check->cloud->config.group_count + check->cloud->config.guest_count;
+    return check->config->group_count + check->config->guest_count;
 }
 
 static struct member member_at(const struct check *check, unsigned i)
 {
-    const struct cloud_config *config = &check->cloud->config;
+    const struct cloud_config *config = check->config;
     struct member member = {.is_group = i < config->group_count};
     member.index = member.is_group ? i : i - config->group_count;
     member.text = member.is_group ? &config->groups[member.index].contract
@@ -126,7 +127,7 @@ static struct matrix_error *place(struct check *check, unsigned i)
     struct policy_entity alone;
     struct policy *policy;
     size_t moved;
-    RETURN_IF_ERROR(policy_create(check->cloud->slice_ns, check->cloud->config.policy, &policy));
+    RETURN_IF_ERROR(policy_create(check->cloud->slice_ns, check->config->policy, &policy));
     struct matrix_error *error = policy_add(policy, NULL, &alone, member.name, &member.contract);
     policy_destroy(policy);
     RETURN_IF_ERROR(error);
@@ -243,24 +244,26 @@ static struct matrix_error *print(const struct check *check, FILE *file)
 
 static struct matrix_error *make(struct check *check)
 {
-    const struct cloud *cloud = check->cloud;
-    check->groups = calloc(cloud->config.group_count + 1, sizeof(struct policy_entity *));
-    check->guests = calloc(cloud->config.guest_count, sizeof(*check->guests));
+    const struct cloud_config *config = check->config;
+    check->groups = calloc(config->group_count + 1, sizeof(struct policy_entity *));
+    check->guests = calloc(config->guest_count, sizeof(*check->guests));
     check->items = calloc(member_count(check), sizeof(*check->items));
-    check->policies = calloc(cloud->cores, sizeof(struct policy *));
+    check->policies = calloc(check->cloud->cores, sizeof(struct policy *));
     if (!check->groups || !check->guests || !check->items || !check->policies)
         return error_host(ENOMEM, "check the contracts");
-    for (unsigned k = 0; k < cloud->cores; k++)
-        RETURN_IF_ERROR(policy_create(cloud->slice_ns, cloud->config.policy, &check->policies[k]));
-    return placement_create(cloud->cores, &check->placement);
+    for (unsigned k = 0; k < check->cloud->cores; k++)
+        RETURN_IF_ERROR(policy_create(check->cloud->slice_ns, config->policy, &check->policies[k]));
+    return placement_create(check->cloud->cores, &check->placement);
 }
 
-struct matrix_error *cloud_check(const struct cloud *cloud, bool json, FILE *file)
+/* Admits all, and then, with a file, prints what they come to. */
+static struct matrix_error *check_config(const struct cloud *cloud,
+                                         const struct cloud_config *config, bool json, FILE *file)
 {
-    struct check check = {.cloud = cloud};
+    struct check check = {.cloud = cloud, .config = config};
     struct matrix_error *error = make(&check);
     error = error ? error : admit_all(&check);
-    if (!error)
+    if (!error && file)
         error = json ? print_json(&check, file) : print(&check, file);
     for (unsigned k = 0; check.policies && k < cloud->cores; k++)
         policy_destroy(check.policies[k]);
@@ -270,4 +273,15 @@ struct matrix_error *cloud_check(const struct cloud *cloud, bool json, FILE *fil
     free(check.groups);
     free(check.guests);
     return error;
+}
+
+struct matrix_error *cloud_check(const struct cloud *cloud, bool json, FILE *file)
+{
+    return check_config(cloud, &cloud->config, json, file);
+}
+
+struct matrix_error *cloud_check_contracts(const struct cloud *cloud,
+                                           const struct cloud_config *config)
+{
+    return check_config(cloud, config, false, NULL);
 }

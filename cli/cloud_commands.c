@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/cloud.h"
+#include "cloud/config_life.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,8 @@ bool cloud_command_guest(struct control_call *call, const char *name, unsigned *
 {
     const struct cloud *cloud = call->context;
     for (*index = 0; *index < cloud->config.guest_count; ++*index)
-        if (strcmp(cloud->config.guests[*index].name, name) == 0)
+        if (!cloud->config.guests[*index].removed &&
+            strcmp(cloud->config.guests[*index].name, name) == 0)
             return true;
     control_refuse(call, "no_such_guest", "there is no guest of that name");
     return false;
@@ -103,6 +105,15 @@ static json_t *command_resume(struct control_call *call)
 }
 
 /* --- contracts --------------------------------------------------------------------------------- */
+
+/* What a reload compares with must stay as it is until it is done. */
+static bool is_reloading(struct control_call *call)
+{
+    if (!cloud_reload_is_under_way(call->context))
+        return false;
+    control_refuse(call, "busy", "the cloud is reading its file again: try once more in a moment");
+    return true;
+}
 
 /* What a request says of a contract; negative: nothing. */
 struct contract_request {
@@ -194,6 +205,8 @@ static json_t *command_set(struct control_call *call)
     if (!control_unpack(call, "s?s, s?s, " CONTRACT_FORMAT, "guest", &guest, "group", &group,
                         CONTRACT_MEMBERS(&request)))
         return NULL;
+    if (is_reloading(call))
+        return NULL;
     if (!guest == !group)
         return control_refuse(call, "bad_request", "name a guest, or a group");
     return guest ? set_guest(call, guest, &request) : set_group(call, group, &request);
@@ -223,6 +236,45 @@ static const char **read_arguments(struct control_call *call, const char *image,
     return argv;
 }
 
+#define NAMES_MAX 64
+
+/* Guests that are there, by name, as their numbers. */
+static bool read_names(struct control_call *call, const char *member, const json_t *list,
+                       const unsigned **indices, unsigned *count)
+{
+    const size_t length = json_array_size(list);
+    if (!list)
+        return true;
+    unsigned *numbers = calloc(length + 1, sizeof(*numbers));
+    *indices = numbers;
+    if (!numbers || !json_is_array(list) || length > NAMES_MAX)
+        return control_refuse(call, "bad_request", "%s: up to %d names", member, NAMES_MAX);
+    for (*count = 0; *count < length; ++*count) {
+        const char *name = json_string_value(json_array_get(list, *count));
+        if (!name)
+            return control_refuse(call, "bad_request", "%s: not a string", member);
+        if (!cloud_command_guest(call, name, &numbers[*count]))
+            return false;
+    }
+    return true;
+}
+
+/* When it starts and stops. Nobody that is there can come after it: no circle comes about. */
+static bool read_life(struct control_call *call, const char *restart, json_int_t backoff_ns,
+                      const json_t *after, const json_t *stop_with, struct life_rules *rules)
+{
+    if (restart && strcmp(restart, "never") != 0 && strcmp(restart, "on-failure") != 0)
+        return control_refuse(call, "bad_request", "restart: never or on-failure");
+    rules->restart = restart && strcmp(restart, "on-failure") == 0 ? LIFE_ON_FAILURE : LIFE_NEVER;
+    if (backoff_ns < 0 || backoff_ns > (json_int_t)LIFE_BACKOFF_MAX_NS ||
+        (backoff_ns && rules->restart == LIFE_NEVER))
+        return control_refuse(call, "bad_request",
+                              "backoff_ns: up to a minute, with restart: on-failure");
+    rules->backoff_ns = (uint64_t)backoff_ns;
+    return read_names(call, "after", after, &rules->after, &rules->after_count) &&
+           read_names(call, "stop_with", stop_with, &rules->stop_with, &rules->stop_with_count);
+}
+
 static bool check_guest(struct control_call *call, const struct config_guest *guest)
 {
     const struct cloud *cloud = call->context;
@@ -230,7 +282,8 @@ static bool check_guest(struct control_call *call, const struct config_guest *gu
     if (error)
         return control_refuse_error(call, error);
     for (unsigned i = 0; i < cloud->config.guest_count; i++)
-        if (strcmp(cloud->config.guests[i].name, guest->name) == 0)
+        if (!cloud->config.guests[i].removed &&
+            strcmp(cloud->config.guests[i].name, guest->name) == 0)
             return control_refuse(call, "bad_request", "name: there is a guest %s", guest->name);
     if (guest->image[0] == '\0' || (guest->output && guest->output[0] == '\0'))
         return control_refuse(call, "bad_request", "image, output: an empty path");
@@ -243,13 +296,15 @@ static bool read_guest(struct control_call *call, struct config_guest *guest)
     struct contract_request request = NOTHING_SAID;
     const char *group = NULL, *restart = NULL;
     json_int_t memory_bytes = 0;
-    json_t *args = NULL;
+    json_t *args = NULL, *after = NULL, *stop_with = NULL;
+    json_int_t backoff_ns = 0;
     int mergeable = 0, console = 0;
-    if (!control_unpack(call, "s:s, s:s, s?o, s?I, s?s, s?b, s?b, s?s, s?s, " CONTRACT_FORMAT,
-                        "guest", &guest->name, "image", &guest->image, "args", &args,
-                        "memory_bytes", &memory_bytes, "output", &guest->output, "console",
-                        &console, "mergeable", &mergeable, "group", &group, "restart", &restart,
-                        CONTRACT_MEMBERS(&request)))
+    if (!control_unpack(
+            call, "s:s, s:s, s?o, s?I, s?s, s?b, s?b, s?s, s?s, s?I, s?o, s?o, " CONTRACT_FORMAT,
+            "guest", &guest->name, "image", &guest->image, "args", &args, "memory_bytes",
+            &memory_bytes, "output", &guest->output, "console", &console, "mergeable", &mergeable,
+            "group", &group, "restart", &restart, "backoff_ns", &backoff_ns, "after", &after,
+            "stop_with", &stop_with, CONTRACT_MEMBERS(&request)))
         return false;
     guest->contract = (struct config_contract){.weight = 100, .group = CONFIG_NO_GROUP};
     if (memory_bytes < 0 || (memory_bytes && memory_bytes < (json_int_t)MATRIX_MEMORY_MINIMUM) ||
@@ -257,13 +312,11 @@ static bool read_guest(struct control_call *call, struct config_guest *guest)
         return control_refuse(call, "bad_request", "memory_bytes: 2 MiB or more, whole pages");
     if (group && (guest->contract.group = find_group(cloud, group)) == CONFIG_NO_GROUP)
         return control_refuse(call, "no_such_group", "there is no group of that name");
-    if (restart && strcmp(restart, "never") != 0 && strcmp(restart, "on-failure") != 0)
-        return control_refuse(call, "bad_request", "restart: never or on-failure");
     guest->memory_bytes = (uint64_t)memory_bytes;
     guest->mergeable = mergeable;
     guest->console = console;
-    guest->life.restart =
-        restart && strcmp(restart, "on-failure") == 0 ? LIFE_ON_FAILURE : LIFE_NEVER;
+    if (!read_life(call, restart, backoff_ns, after, stop_with, &guest->life))
+        return false;
     if (!check_guest(call, guest) || !apply_contract(call, &request, &guest->contract))
         return false;
     guest->argv = read_arguments(call, guest->image, args);
@@ -274,16 +327,23 @@ static json_t *command_add(struct control_call *call)
 {
     struct cloud *cloud = call->context;
     struct config_guest guest = {0};
-    if (!read_guest(call, &guest))
+    struct matrix_error *error = NULL;
+    unsigned index;
+    if (is_reloading(call))
         return NULL;
-    struct matrix_error *error = cloud_live_add(cloud, &guest);
-    if (error) {
+    const bool is_read = read_guest(call, &guest);
+    if (is_read)
+        error = cloud_live_add(cloud, &guest, &index);
+    if (!is_read || error) {
         free(guest.argv);
+        config_life_free(&guest.life);
+        if (!is_read)
+            return NULL;
         return control_refuse_error(call, error);
     }
     /* Its strings are the request's. */
     json_array_append(cloud->added, call->request);
-    return guest_json(cloud, cloud->config.guest_count - 1);
+    return guest_json(cloud, index);
 }
 
 static json_t *command_groups(struct control_call *call)
@@ -303,6 +363,29 @@ static json_t *command_groups(struct control_call *call)
                               (int)group->contract.ceiling_ppm));
     }
     return json_pack("{s:o}", "groups", groups);
+}
+
+static json_t *command_reload(struct control_call *call)
+{
+    struct cloud *cloud = call->context;
+    int check = 0;
+    if (!control_unpack(call, "s?b", "check", &check) || is_reloading(call))
+        return NULL;
+    struct matrix_error *error = cloud_reload_begin(cloud, check);
+    return error ? control_refuse_error(call, error) : cloud_reload_answer(cloud, 0);
+}
+
+static json_t *command_reloaded(struct control_call *call)
+{
+    const struct cloud *cloud = call->context;
+    json_int_t from = 0;
+    if (!control_unpack(call, "s?I", "from", &from))
+        return NULL;
+    if (from < 0)
+        return control_refuse(call, "bad_request", "from is negative");
+    if (!cloud->reload)
+        return control_refuse(call, "failed", "the cloud has not read its file again yet");
+    return cloud_reload_answer(cloud, (size_t)from);
 }
 
 static const struct control_command table[] = {
@@ -325,7 +408,10 @@ static const struct control_command table[] = {
     {"add", command_add,
      "one more guest: guest (its name), image; args, memory_bytes, output, console, mergeable, "
      "group, "
-     "restart, and a contract as in set"},
+     "restart, backoff_ns, after, stop_with (names), and a contract as in set"},
+    {"reload", command_reload, "reads the cloud's file again: check (optional: change nothing)"},
+    {"reloaded", command_reloaded,
+     "what became of the last reload: from (optional; the answer's next)"},
 };
 
 struct control_commands cloud_commands(struct cloud *cloud)

@@ -46,7 +46,7 @@ void cloud_describe_guest(const struct cloud *cloud, unsigned index, char path[P
         .memory_bytes = config->memory_bytes,
         .memory_flags = config->mergeable ? MATRIX_MEMORY_MERGEABLE : 0,
         .argv = config->argv,
-        .input_fd = guest->console.has_input ? guest->console.input_fd : -1,
+        .input_fd = config->console && guest->console.has_input ? guest->console.input_fd : -1,
         .history = guest->console.history,
         .output = guest->output ? guest->output : cloud->output,
         .tag = guest->output ? NULL : config->name,
@@ -156,6 +156,8 @@ void cloud_destroy_guests(struct cloud *cloud)
         cloud_console_close(guest);
         matrix_error_free(guest->error);
         free(guest->fault);
+        free(guest->name);
+        free(guest->leaving);
         if (guest->output_fd >= 0)
             close(guest->output_fd);
     }
@@ -209,6 +211,8 @@ static const char *state_of(const struct cloud *cloud, unsigned index,
 const char *cloud_guest_state(const struct cloud *cloud, unsigned index)
 {
     struct matrix_machine_guest guest;
+    if (cloud->config.guests[index].removed)
+        return matrix_vm_state_name(cloud->guests[index].past.state);
     return state_of(cloud, index, cloud_guest_on_machine(cloud, index, &guest) ? &guest : NULL);
 }
 
@@ -216,18 +220,25 @@ void cloud_guest_look(const struct cloud *cloud, unsigned index, struct matrix_c
                       struct matrix_vm_info *info)
 {
     const struct cloud_guest *guest = &cloud->guests[index];
+    const struct config_guest *description = &cloud->config.guests[index];
     struct matrix_machine_guest now = {
-        .info = {.name = cloud->config.guests[index].name, .state = MATRIX_VM_STOPPED}};
+        .info = {.name = description->name, .state = MATRIX_VM_STOPPED}};
     const bool is_there = cloud_guest_on_machine(cloud, index, &now);
     if (!is_there) {
         const struct matrix_contract config =
-            cloud_contract(cloud, &cloud->config.guests[index].contract).contract;
+            cloud_contract(cloud, &description->contract).contract;
         now.guest = (struct matrix_core_guest){
             .promised = NAN, .given = NAN, .weight = config.weight, .contract = config};
+        if (description->removed) {
+            now.info.state = guest->past.state;
+            now.info.status = guest->past.status;
+        }
     }
     *contract = now.guest;
     *info = now.info;
-    contract->state = state_of(cloud, index, is_there ? &now : NULL);
+    cloud_add_figures(contract, &guest->left);
+    contract->state = description->removed ? matrix_vm_state_name(now.info.state)
+                                           : state_of(cloud, index, is_there ? &now : NULL);
     info->work += guest->past.work;
     info->exits_total += guest->past.exits_total;
     for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)

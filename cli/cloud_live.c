@@ -5,6 +5,7 @@
  */
 #include "cli/cloud.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "cloud/memory_left.h"
@@ -76,8 +77,7 @@ static const struct life_actions actions = {
 
 /* --- what becomes of it ------------------------------------------------------------------------ */
 
-/* A copy of its last fault stays, to be shown when the screen is gone. */
-static void keep_fault(struct cloud_guest *guest, const struct matrix_vm *vm)
+void cloud_keep_fault(struct cloud_guest *guest, const struct matrix_vm *vm)
 {
     const struct matrix_report *report = matrix_vm_report(vm);
     if (!report || guest->fault_shown)
@@ -105,12 +105,14 @@ void cloud_live_removed(struct matrix_machine *machine, struct matrix_vm *vm, vo
 {
     struct cloud *cloud = context;
     struct matrix_vm_info info;
+    if (cloud_has_left(cloud, vm))
+        return;
     matrix_vm_info(vm, &info);
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         struct cloud_guest *guest = &cloud->guests[i];
         if (strcmp(cloud->config.guests[i].name, info.name) != 0)
             continue;
-        keep_fault(guest, vm);
+        cloud_keep_fault(guest, vm);
         cloud_guest_ends_as(guest, vm);
         guest->fault_shown = false;
         break;
@@ -123,14 +125,15 @@ static void made(void *context, struct build *build)
     struct cloud *cloud = context;
     struct cloud_guest *guest = &cloud->guests[build->index];
     struct matrix_error *error = build->error;
-    if (!error)
+    const bool is_wanted = life_wants(&cloud->lives, build->index);
+    if (!error && is_wanted)
         error = put_in_place(cloud, build->index, build->vm);
-    if (error && build->vm && build->vm != guest->vm)
+    if (build->vm && build->vm != guest->vm)
         builder_destroy_guest(cloud->builder, build->vm);
-    matrix_error_free(guest->error);
-    guest->error = error;
-    if (!lives_made(&cloud->lives, build->index, !error, now_ns()) && !error)
-        stop(cloud, build->index);
+    matrix_error_free(is_wanted ? guest->error : error);
+    if (is_wanted)
+        guest->error = error;
+    lives_made(&cloud->lives, build->index, is_wanted && !error, now_ns());
     cloud_tell_promises(cloud);
     cloud_live_look(cloud);
 }
@@ -155,7 +158,10 @@ void cloud_live_ended(struct matrix_machine *machine, struct matrix_vm *vm, void
     for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         if (cloud->guests[i].vm != vm || !cloud_guest_on_machine(cloud, i, &guest))
             continue;
-        if (guest.error)
+        cloud->guests[i].ended = vm;
+        if (cloud->guests[i].leaving)
+            cloud_leaving_ended(cloud, i);
+        else if (guest.error)
             keep_error(&cloud->guests[i], guest.error);
         lives_ended(&cloud->lives, i, has_failed(&guest.info), now_ns());
     }
@@ -231,15 +237,13 @@ struct matrix_error *cloud_live_set_group(struct cloud *cloud, unsigned index,
     return NULL;
 }
 
-struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_guest *config)
+/* One place more, the last. */
+static struct matrix_error *make_place(struct cloud *cloud)
 {
+    static const struct life_rules no_rules;
     const unsigned count = cloud->config.guest_count;
     if (count == CONFIG_GUESTS_MAX)
         return error_usage("start another cloud", "there are %u guests already", count);
-    struct memory_left left;
-    memory_left_read("", &left);
-    RETURN_IF_ERROR(memory_left_check(
-        &left, config->name, config->memory_bytes ? config->memory_bytes : MATRIX_MEMORY_DEFAULT));
     struct config_guest *configs = reallocarray(cloud->config.guests, count + 1, sizeof(*configs));
     if (configs)
         cloud->config.guests = configs;
@@ -248,12 +252,37 @@ struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_gue
         cloud->guests = guests;
     if (!configs || !guests)
         return error_host(ENOMEM, "add a guest");
-    RETURN_IF_ERROR(lives_add(&cloud->lives, &config->life, false));
-    cloud->config.guests[count] = *config;
+    RETURN_IF_ERROR(lives_add(&cloud->lives, &no_rules, false));
     cloud->guests[count] = (struct cloud_guest){.output_fd = -1};
     cloud->config.guest_count++;
+    return NULL;
+}
+
+int cloud_find_removed(const struct cloud *cloud, const char *name)
+{
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        if (cloud->config.guests[i].removed && strcmp(cloud->config.guests[i].name, name) == 0)
+            return (int)i;
+    return CONFIG_NOWHERE;
+}
+
+struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_guest *config,
+                                    unsigned *index)
+{
+    struct memory_left left;
+    const int place = cloud_find_removed(cloud, config->name);
+    *index = place == CONFIG_NOWHERE ? cloud->config.guest_count : (unsigned)place;
+    memory_left_read("", &left);
+    RETURN_IF_ERROR(memory_left_check(
+        &left, config->name, config->memory_bytes ? config->memory_bytes : MATRIX_MEMORY_DEFAULT));
+    if (place == CONFIG_NOWHERE)
+        RETURN_IF_ERROR(make_place(cloud));
+    matrix_error_free(TAKE(cloud->guests[*index].error));
+    cloud->config.guests[*index] = *config;
+    cloud->config.guests[*index].added = true;
+    life_set_rules(&cloud->lives, *index, &config->life);
     cloud_periods_split(cloud, "add %s", config->name);
-    struct matrix_error *error = life_start(&cloud->lives, count, now_ns());
+    struct matrix_error *error = life_start(&cloud->lives, *index, now_ns());
     cloud_live_look(cloud);
     return error;
 }

@@ -18,7 +18,8 @@ static struct cloud_figures figures_of(const struct cloud *cloud, unsigned index
     struct matrix_core_guest guest;
     struct matrix_vm_info info;
     cloud_guest_look(cloud, index, &guest, &info);
-    return (struct cloud_figures){.weight = guest.weight,
+    return (struct cloud_figures){.removed = cloud->config.guests[index].removed,
+                                  .weight = guest.weight,
                                   .floor_ppm = guest.contract.floor_ppm,
                                   .ceiling_ppm = guest.contract.ceiling_ppm,
                                   .cpu_ns = guest.cpu_ns,
@@ -100,6 +101,8 @@ bool cloud_period_share(const struct cloud *cloud, size_t period, unsigned index
         return false; /* it came later */
     *figures = is_last ? figures_of(cloud, index) : begin[1].guests[index];
     const struct cloud_figures *first = &begin->guests[index];
+    if (first->removed)
+        return false;
     figures->weight = first->weight;
     figures->floor_ppm = first->floor_ppm;
     figures->ceiling_ppm = first->ceiling_ppm;

@@ -74,19 +74,20 @@ static void add_row(const struct cloud *cloud, unsigned index, struct table *tab
         table_cell(table, "%s", guest.state);
 }
 
-static void add_period_row(const struct cloud *cloud, size_t index, unsigned guest,
+/* False: it was not there then. */
+static bool add_period_row(const struct cloud *cloud, size_t index, unsigned guest, bool is_first,
                            struct table *table)
 {
     const struct cloud_period *period = &cloud->periods.list[index];
     struct cloud_figures figures;
     char text[FORMAT_BYTES];
     if (!cloud_period_share(cloud, index, guest, &figures))
-        return;
+        return false;
     const double total = (double)figures.contended_total_ns;
     const bool has_share = figures.contended_total_ns >= SLICES_MINIMUM * cloud->slice_ns;
     const double promised = has_share ? (double)figures.entitled_ns / total : NAN;
     const double given = has_share ? (double)figures.contended_cpu_ns / total : NAN;
-    if (guest == 0)
+    if (is_first)
         table_cell(table, "%s, %s", format_duration(text, period->begin_ns), period->change);
     else
         table_cell(table, "%s", "");
@@ -98,6 +99,7 @@ static void add_period_row(const struct cloud *cloud, size_t index, unsigned gue
         table_cell(table, "%+.3f pp", 100 * (given - promised));
     else
         table_cell(table, "-");
+    return true;
 }
 
 /* What the table does not show: time without competition, and output that was let go. */
@@ -115,9 +117,11 @@ static struct matrix_error *print_periods(const struct cloud *cloud, FILE *file)
         return NULL;
     RETURN_IF_ERROR(
         table_create(period_columns, sizeof(period_columns) / sizeof(period_columns[0]), &table));
-    for (size_t i = 0; i < shown; i++)
+    for (size_t i = 0; i < shown; i++) {
+        bool is_first = true;
         for (unsigned j = 0; j < cloud->periods.list[i].guest_count; j++)
-            add_period_row(cloud, i, j, table);
+            is_first &= !add_period_row(cloud, i, j, is_first, table);
+    }
     fputs("\nFrom one change to the next:\n", file);
     struct matrix_error *error = table_print(table, file);
     table_destroy(table);

@@ -185,11 +185,18 @@ void cloud_screen_draw(struct cloud *cloud)
     line(cloud, "  %-12s %8s  %-*s %8s  %9s  %-8s  %14s  %8s  %8s", "guest", "contract", BAR_CELLS,
          "share of the core", "now", "in all", "state", "work", "io/s", "timer/s");
     const unsigned shown = guests_shown(cloud);
-    for (unsigned i = 0; i < shown; i++)
-        draw_guest(cloud, i, seconds);
+    unsigned drawn = 0, more = 0;
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        if (cloud->config.guests[i].removed)
+            continue;
+        if (drawn++ < shown)
+            draw_guest(cloud, i, seconds);
+        else
+            more++;
+    }
     see_cores(cloud);
-    if (shown < cloud->config.guest_count)
-        line(cloud, "  ... and %u more", cloud->config.guest_count - shown);
+    if (more)
+        line(cloud, "  ... and %u more", more);
     line(cloud, "%s", "");
     line(cloud,
          "  loop %.2f %% of the time   %" PRIu64 " switches   switch delay: median %s, worst %s",
@@ -213,24 +220,30 @@ void cloud_screen_end(struct cloud *cloud)
 
 void cloud_progress_print(struct cloud *cloud)
 {
-    const unsigned guests = cloud->config.guest_count;
+    unsigned shown = 0, more = 0;
     struct matrix_core_statistics loop;
     if (!frame_begin(cloud))
         return;
     cloud_cores_sum(cloud, &loop);
     fprintf(cloud->frame, "%6.1f s", (double)loop.wall_ns / 1e9);
-    for (unsigned i = 0; i < guests && i < PROGRESS_GUESTS; i++) {
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
         struct matrix_core_guest contract;
         struct matrix_vm_info info;
         char work[FORMAT_BYTES];
+        if (cloud->config.guests[i].removed)
+            continue;
+        if (shown == PROGRESS_GUESTS) {
+            more++;
+            continue;
+        }
         cloud_guest_look(cloud, i, &contract, &info);
-        fprintf(cloud->frame, "%s %s %.3f %% work %s (%s)", i ? "," : " ", info.name,
+        fprintf(cloud->frame, "%s %s %.3f %% work %s (%s)", shown++ ? "," : " ", info.name,
                 loop.guests_cpu_ns ? 100 * (double)contract.cpu_ns / (double)loop.guests_cpu_ns
                                    : 0.0,
                 format_count(work, info.work), contract.state);
     }
-    if (guests > PROGRESS_GUESTS)
-        fprintf(cloud->frame, ", and %u more", guests - PROGRESS_GUESTS);
+    if (more)
+        fprintf(cloud->frame, ", and %u more", more);
     fputc('\n', cloud->frame);
     frame_end(cloud);
 }

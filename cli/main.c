@@ -34,6 +34,7 @@ static const struct {
     {"add", "add guests to a running cloud", NULL, "manage"},
     {"logs", "show what a guest printed lately, and follow it", NULL, "console"},
     {"attach", "a guest's console: what it prints, and what is typed for it", NULL, "console"},
+    {"reload", "let a running cloud read its file again", NULL, "manage"},
     {"proc", "look into any process: its memory, its children", NULL, NULL},
     {"ksm", "watch, draw and map what kernel same-page merging does", NULL, NULL},
     {"translate", "follow a guest's address to physical memory, and say who shares it", NULL, NULL},

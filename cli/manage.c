@@ -37,7 +37,11 @@ enum {
     KEY_OUTPUT,
     KEY_RESTART,
     KEY_MERGEABLE,
-    KEY_CONSOLE
+    KEY_CONSOLE,
+    KEY_CHECK,
+    KEY_BACKOFF,
+    KEY_AFTER,
+    KEY_STOP_WITH
 };
 
 /* Of all; then of some. */
@@ -67,9 +71,20 @@ static const struct argp_option add_options[] = {
     {"memory", KEY_MEMORY, "SIZE", 0, "its memory", 0},
     {"output", KEY_OUTPUT, "FILE", 0, "where it prints to", 0},
     {"restart", KEY_RESTART, "POLICY", 0, "never or on-failure", 0},
+    {"backoff", KEY_BACKOFF, "DURATION", 0, "with --restart=on-failure: the first pause", 0},
+    {"after", KEY_AFTER, "GUEST", 0, "it starts when that one has come to run; may be repeated", 0},
+    {"stop-with", KEY_STOP_WITH, "GUEST", 0, "it stops when that one does; may be repeated", 0},
     {"group", KEY_GROUP, "GROUP", 0, "the group that it is in", 0},
     {"console", KEY_CONSOLE, NULL, 0, "give it an input, for matrix attach", 0},
     {"mergeable", KEY_MERGEABLE, NULL, 0, "offer its memory to KSM", 0},
+    {0},
+};
+
+static const struct argp_option reload_options[] = {
+    OPTION_JSON,
+    OPTION_NO_WAIT,
+    {"cloud", KEY_CLOUD, "PID|SOCKET", 0, "which cloud, if there are several", 0},
+    {"check", KEY_CHECK, NULL, 0, "tell what would be changed, and change nothing", 0},
     {0},
 };
 
@@ -96,6 +111,23 @@ static struct matrix_error *set_output(struct manage_options *options, const cha
 static void set_text(struct manage_options *options, const char *member, const char *text)
 {
     json_object_set_new(options->guest, member, json_string(text));
+}
+
+static struct matrix_error *set_backoff(struct manage_options *options, const char *text)
+{
+    uint64_t pause_ns = 0;
+    RETURN_IF_ERROR(error_prefix(parse_duration(text, &pause_ns), "--backoff"));
+    if (pause_ns > INT64_MAX)
+        return error_usage("give it a time up to 1m", "--backoff: %s", text);
+    json_object_set_new(options->guest, "backoff_ns", json_integer((json_int_t)pause_ns));
+    return NULL;
+}
+
+static void append_text(struct manage_options *options, const char *member, const char *text)
+{
+    if (!json_object_get(options->guest, member))
+        json_object_set_new(options->guest, member, json_array());
+    json_array_append_new(json_object_get(options->guest, member), json_string(text));
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -128,18 +160,30 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case KEY_RESTART:
         set_text(options, "restart", argument);
         break;
+    case KEY_BACKOFF:
+        error = set_backoff(options, argument);
+        break;
+    case KEY_AFTER:
+        append_text(options, "after", argument);
+        break;
+    case KEY_STOP_WITH:
+        append_text(options, "stop_with", argument);
+        break;
     case KEY_MERGEABLE:
         json_object_set_new(options->guest, "mergeable", json_true());
         break;
     case KEY_CONSOLE:
         json_object_set_new(options->guest, "console", json_true());
         break;
+    case KEY_CHECK:
+        options->check = true;
+        break;
     case ARGP_KEY_ARGS:
         options->arguments = state->argv + state->next;
         options->count = (size_t)(state->argc - state->next);
         break;
     case ARGP_KEY_NO_ARGS:
-        if (!options->group)
+        if (!options->group && strcmp(options->verb, "reload") != 0)
             argp_error(state, "name a guest");
         break;
     default:
@@ -173,6 +217,9 @@ static const struct {
     {"add",
      {add_options, parse_option, "FILE.yaml\nIMAGE [ARG...]",
       "Adds the guests of a file, or one guest, to a running cloud." STATUS}},
+    {"reload",
+     {reload_options, parse_option, NULL,
+      "A running cloud reads its file again. Guests whose lines did not change go on." STATUS}},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -308,9 +355,10 @@ int main(int argc, char **argv)
     argp_err_exit_status = EXIT_BAD_USAGE;
     /* What follows an image are its own arguments. */
     argp_parse(argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
-    struct matrix_error *error = strcmp(options.verb, "set") == 0 ? manage_set(&options, answers)
-                                 : strcmp(options.verb, "add") == 0
-                                     ? manage_add(&options, answers)
+    struct matrix_error *error = strcmp(options.verb, "set") == 0   ? manage_set(&options, answers)
+                                 : strcmp(options.verb, "add") == 0 ? manage_add(&options, answers)
+                                 : strcmp(options.verb, "reload") == 0
+                                     ? manage_reload(&options)
                                      : change_lives(&options, answers);
     /* Of several, what was done before one failed is told. */
     struct matrix_error *print_error = manage_print(&options, answers);

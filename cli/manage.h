@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* matrix-manage, which `matrix start`, `stop`, `restart`, `pause`, `resume`, `set` and `add` start: the
- * command line (manage.c), contracts (manage_set.c) and new guests (manage_add.c). */
+/* matrix-manage, which `matrix start`, `stop`, `restart`, `pause`, `resume`, `set`, `add` and `reload` start: the
+ * command line (manage.c), contracts (manage_set.c) and new guests (manage_add.c), the cloud's file (manage_reload.c). */
 #ifndef CLI_MANAGE_H
 #define CLI_MANAGE_H
 
@@ -12,7 +12,7 @@ struct manage_options {
     const char *verb;  /* "start", …: the name of the command */
     const char *group; /* set: of a group */
     const char *cloud; /* add: PID or the path of a control socket; NULL: the only one there is */
-    bool json, no_wait;
+    bool json, no_wait, check;
     char **arguments; /* what is no option */
     size_t count;
     json_t *guest; /* add: what options say of the guest */
@@ -34,6 +34,9 @@ struct matrix_error *manage_set(const struct manage_options *options, json_t *an
 
 /* manage_add.c */
 struct matrix_error *manage_add(const struct manage_options *options, json_t *answers);
+
+/* manage_reload.c: prints what it has changed. */
+struct matrix_error *manage_reload(const struct manage_options *options);
 
 /* The control socket of the cloud that is meant. */
 struct matrix_error *manage_find_cloud(const struct manage_options *options, char path[PATH_MAX]);

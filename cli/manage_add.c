@@ -96,6 +96,15 @@ static struct matrix_error *add_image(const struct manage_options *options, cons
     return add_one(options, socket, members, answers);
 }
 
+/* Names of guests; those of the file come before who names them (add_file). */
+static json_t *names_of(const struct cloud_config *config, const unsigned *list, unsigned count)
+{
+    json_t *names = json_array();
+    for (unsigned i = 0; i < count; i++)
+        json_array_append_new(names, json_string(config->guests[list[i]].name));
+    return names;
+}
+
 static json_t *describe(const struct cloud_config *config, const struct config_guest *guest)
 {
     const struct config_contract *contract = &guest->contract;
@@ -103,10 +112,13 @@ static json_t *describe(const struct cloud_config *config, const struct config_g
     for (unsigned i = 1; guest->argv[i]; i++)
         json_array_append_new(args, json_string(guest->argv[i]));
     json_t *members =
-        json_pack("{s:s, s:o, s:I, s:b, s:b, s:s, s:i, s:i, s:i, s:I}", "guest", guest->name,
-                  "args", args, "memory_bytes", (json_int_t)guest->memory_bytes, "mergeable",
-                  (int)guest->mergeable, "console", (int)guest->console, "restart",
-                  guest->life.restart == LIFE_ON_FAILURE ? "on-failure" : "never", "weight",
+        json_pack("{s:s, s:o, s:I, s:b, s:b, s:s, s:I, s:o, s:o, s:i, s:i, s:i, s:I}", "guest",
+                  guest->name, "args", args, "memory_bytes", (json_int_t)guest->memory_bytes,
+                  "mergeable", (int)guest->mergeable, "console", (int)guest->console, "restart",
+                  guest->life.restart == LIFE_ON_FAILURE ? "on-failure" : "never", "backoff_ns",
+                  (json_int_t)guest->life.backoff_ns, "after",
+                  names_of(config, guest->life.after, guest->life.after_count), "stop_with",
+                  names_of(config, guest->life.stop_with, guest->life.stop_with_count), "weight",
                   (int)contract->weight, "floor_ppm", (int)contract->floor_ppm, "ceiling_ppm",
                   (int)contract->ceiling_ppm, "latency_ns", (json_int_t)contract->latency_ns);
     if (contract->is_pinned)
@@ -121,9 +133,6 @@ static struct matrix_error *add_guest(const struct manage_options *options, cons
                                       const char *directory, json_t *answers)
 {
     const struct config_guest *guest = &config->guests[index];
-    if (guest->life.after_count || guest->life.stop_with_count)
-        return error_usage("start them in the order that they need",
-                           "after and stop-with are for guests of the cloud's own file");
     json_t *members = describe(config, guest);
     struct matrix_error *error = absolute_image(guest->image, directory, members);
     if (!error && guest->output) {
@@ -140,6 +149,43 @@ static struct matrix_error *add_guest(const struct manage_options *options, cons
     return add_one(options, socket, members, answers);
 }
 
+static bool are_added(const unsigned *list, unsigned count, const bool *added)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (!added[list[i]])
+            return false;
+    return true;
+}
+
+/* Whoever is named is added before who names it: the cloud knows no others. */
+static struct matrix_error *add_in_order(const struct manage_options *options, const char *socket,
+                                         const struct cloud_config *config, const char *path,
+                                         const char *directory, json_t *answers)
+{
+    CLEANUP_FREE bool *added = calloc(config->guest_count, sizeof(*added));
+    unsigned left = config->guest_count, before;
+    if (!added)
+        return error_host(ENOMEM, "order the guests");
+    do {
+        before = left;
+        for (unsigned i = 0; i < config->guest_count; i++) {
+            const struct life_rules *life = &config->guests[i].life;
+            if (added[i] || !are_added(life->after, life->after_count, added) ||
+                !are_added(life->stop_with, life->stop_with_count, added))
+                continue;
+            RETURN_IF_ERROR(error_prefix(add_guest(options, socket, config, i, directory, answers),
+                                         "%s: %s", path, config->guests[i].name));
+            added[i] = true;
+            left--;
+        }
+    } while (left && left < before);
+    return left
+               ? error_usage("put them into the cloud's own file, and reload it",
+                             "%s: %u guests stop with each other, or after each other, in a circle",
+                             path, left)
+               : NULL;
+}
+
 static struct matrix_error *add_file(const struct manage_options *options, const char *socket,
                                      json_t *answers)
 {
@@ -152,10 +198,7 @@ static struct matrix_error *add_file(const struct manage_options *options, const
     if (options->count > 1 || json_object_size(options->guest))
         return error_usage("say it in the file", "options and arguments are for a single guest");
     RETURN_IF_ERROR(config_read(path, &config));
-    const char *directory = dirname(copy);
-    for (unsigned i = 0; !error && i < config.guest_count; i++)
-        error = error_prefix(add_guest(options, socket, &config, i, directory, answers), "%s: %s",
-                             path, config.guests[i].name);
+    error = add_in_order(options, socket, &config, path, dirname(copy), answers);
     config_free(&config);
     return error;
 }

@@ -287,6 +287,8 @@ void config_free(struct cloud_config *config)
         config_life_free(&config->guests[i].life);
         free(config->guests[i].argv);
     }
+    for (unsigned i = 0; config->groups && i < config->group_count; i++)
+        free(config->groups[i].own_name);
     free(config->guests);
     free(config->groups);
     free(config->cpus);

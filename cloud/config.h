@@ -35,6 +35,7 @@ struct config_contract {
 struct config_group {
     const char *name;
     struct config_contract contract; /* its group comes before it in the file */
+    char *own_name; /* the name, if it is of no document (config_carry_over); else NULL */
 };
 
 struct config_guest {

@@ -276,8 +276,13 @@ static struct matrix_error *carry_groups(const struct cloud_config *running, con
         if (!more)
             return error_host(ENOMEM, "keep group %s", group->name);
         new->groups = more;
-        more[new->group_count++] = (struct config_group){
-            .name = group->name, .contract = translate(running, &group->contract, new)};
+        /* The document that has the name will be gone. */
+        char *name = strdup(group->name);
+        if (!name)
+            return error_host(ENOMEM, "keep group %s", group->name);
+        more[new->group_count] = (struct config_group){
+            .name = name, .own_name = name, .contract = translate(running, &group->contract, new)};
+        new->group_count++;
     }
     return NULL;
 }

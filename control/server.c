@@ -61,7 +61,8 @@ struct control_server {
     unsigned replies; /* that are still to come */
     const struct control_commands *more;
     struct control_commands last; /* of those: what is answered when the run is over */
-    int fd;
+    int fd;                       /* our own; -1: none */
+    int adopted_fd;               /* one that somebody else has made; -1: none */
     int spare_fd; /* closed for a client when there are no more descriptors; -1: it is */
     bool is_bound;
     char path[PATH_MAX];
@@ -354,14 +355,33 @@ static struct matrix_error *start(struct control_server *server, const char *pat
     return matrix_core_watch(server->guests.core, server->fd, POLLIN, take_in, server);
 }
 
+static struct matrix_error *create(const struct control_guests *guests,
+                                   struct control_server **server)
+{
+    *server = calloc(1, sizeof(**server));
+    if (!*server)
+        return error_host(ENOMEM, "make a control socket");
+    (*server)->guests = *guests;
+    (*server)->fd = (*server)->adopted_fd = (*server)->spare_fd = -1;
+    return NULL;
+}
+
+struct matrix_error *control_server_adopt(const struct control_guests *guests, int fd,
+                                          struct control_server **server)
+{
+    if (!*server)
+        RETURN_IF_ERROR(create(guests, server));
+    (*server)->adopted_fd = fd;
+    if ((*server)->spare_fd < 0)
+        (*server)->spare_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return matrix_core_watch(guests->core, fd, POLLIN, take_in, *server);
+}
+
 struct matrix_error *control_server_start(const struct control_guests *guests, const char *path,
                                           struct control_server **server)
 {
-    struct control_server *started = calloc(1, sizeof(*started));
-    if (!started)
-        return error_host(ENOMEM, "make a control socket");
-    started->guests = *guests;
-    started->fd = started->spare_fd = -1;
+    struct control_server *started;
+    RETURN_IF_ERROR(create(guests, &started));
     struct matrix_error *error = start(started, path);
     if (error)
         control_server_stop(started);
@@ -446,6 +466,10 @@ void control_server_stop(struct control_server *server)
         drop(server->clients[0]);
     if (server->spare_fd >= 0)
         close(server->spare_fd);
+    if (server->adopted_fd >= 0) {
+        matrix_core_unwatch(server->guests.core, server->adopted_fd);
+        close(server->adopted_fd);
+    }
     if (server->fd >= 0) {
         matrix_core_unwatch(server->guests.core, server->fd);
         close(server->fd);

@@ -18,6 +18,13 @@ struct control_server;
 struct matrix_error *control_server_start(const struct control_guests *guests, const char *path,
                                           struct control_server **server) MATRIX_MUST_CHECK;
 
+/*
+ * Serves at a socket as well that listens already, and is not removed at the end: fd is the server's from now
+ * on. *server NULL: one is made that has no other.
+ */
+struct matrix_error *control_server_adopt(const struct control_guests *guests, int fd,
+                                          struct control_server **server) MATRIX_MUST_CHECK;
+
 struct control_commands;
 
 /* More commands than every process has; they stay the caller's, and stay. */

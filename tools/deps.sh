@@ -13,7 +13,7 @@ declare -A groups=(
     [debug]="bc bison flex libelf-dev libssl-dev patch"
     [lint]="clang clang-format clang-tidy cppcheck sparse"
     [fuzz]="clang libclang-rt-14-dev"
-    [check]="valgrind python3-prometheus-client"
+    [check]="valgrind systemd python3-prometheus-client"
 )
 
 wanted=()
