@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * `matrix cloud`: options (cloud_options.c), the contract before it (cloud_check.c), its guests
- * (cloud_guests.c), its cores (cloud_cores.c), the run itself (cloud.c), what changes in it (cloud_live.c) by command
- * (cloud_commands.c), what guests print and read (cloud_console.c), what a reload of its file changes (cloud_reload.c,
- * cloud_reload_apply.c, cloud_places.c), what is shown meanwhile (cloud_screen.c), and the report of the contract at the end
- * (cloud_report.c), split
- * at each change (cloud_periods.c).
+ * (cloud_guests.c), its cores (cloud_cores.c), the run itself (cloud.c), what changes in it (cloud_live.c) by
+ * command (cloud_commands.c), what guests print and read (cloud_console.c), what a reload of its file changes
+ * (cloud_reload.c, cloud_reload_apply.c, cloud_reload_moves.c, cloud_places.c), what is shown meanwhile
+ * (cloud_screen.c), and the report of the contract at the end (cloud_report.c), split at each change
+ * (cloud_periods.c).
  */
 #ifndef CLI_CLOUD_H
 #define CLI_CLOUD_H
@@ -169,6 +169,9 @@ void cloud_describe_guest(const struct cloud *cloud, unsigned index, char path[P
 
 struct matrix_machine_contract cloud_contract(const struct cloud *cloud,
                                               const struct config_contract *config);
+
+/* MATRIX_ERROR_USAGE: when the file was read again, that group could not be made. */
+struct matrix_error *cloud_check_group(const struct cloud *cloud, int group) MATRIX_MUST_CHECK;
 
 /* A guest's first vm comes under contract, and is the cloud's. */
 struct matrix_error *cloud_put_on_machine(struct cloud *cloud, unsigned index,

@@ -70,13 +70,23 @@ struct matrix_machine_contract cloud_contract(const struct cloud *cloud,
     };
 }
 
+struct matrix_error *cloud_check_group(const struct cloud *cloud, int group)
+{
+    if (group == CONFIG_NO_GROUP || cloud->groups[group])
+        return NULL;
+    return error_usage("let the cloud read its file again: matrix reload",
+                       "group %s could not be made", cloud->config.groups[group].name);
+}
+
 struct matrix_error *cloud_put_on_machine(struct cloud *cloud, unsigned index, struct matrix_vm *vm)
 {
     struct cloud_guest *guest = &cloud->guests[index];
-    const struct matrix_machine_contract contract =
-        cloud_contract(cloud, &cloud->config.guests[index].contract);
+    const struct config_contract *config = &cloud->config.guests[index].contract;
+    const struct matrix_machine_contract contract = cloud_contract(cloud, config);
+    RETURN_IF_ERROR(cloud_check_group(cloud, config->group));
     RETURN_IF_ERROR(matrix_machine_add(cloud->machine, vm, &contract));
     guest->vm = vm;
+    guest->ended = NULL;
     guest->machine_index = cloud->on_machine++;
     cloud_console_begin(guest);
     return NULL;

@@ -96,6 +96,7 @@ static struct matrix_error *put_in_place(struct cloud *cloud, unsigned index, st
         return cloud_put_on_machine(cloud, index, vm);
     RETURN_IF_ERROR(matrix_machine_replace(cloud->machine, guest->vm, vm));
     guest->vm = vm;
+    guest->ended = NULL; /* the next one may have its address */
     cloud_console_begin(guest);
     return NULL;
 }
@@ -230,6 +231,7 @@ struct matrix_error *cloud_live_set_group(struct cloud *cloud, unsigned index,
                                           const struct config_contract *config)
 {
     const struct matrix_machine_contract contract = cloud_contract(cloud, config);
+    RETURN_IF_ERROR(cloud_check_group(cloud, (int)index));
     RETURN_IF_ERROR(matrix_machine_set_group(cloud->machine, cloud->groups[index], &contract));
     cloud->config.groups[index].contract = *config;
     cloud_tell_promises(cloud);

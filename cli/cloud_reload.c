@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "cli/find_image.h"
+#include "cloud/memory_left.h"
 #include "vmm/image.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -32,6 +33,22 @@ static struct matrix_error *check_images(const struct cloud_reload *reload)
         find_image(guest->image, reload->cloud->directory, path);
         RETURN_IF_ERROR(error_prefix(image_open(path, &image), "guest %s", guest->name));
         image_close(&image);
+    }
+    return NULL;
+}
+
+/* As for each that a command adds. */
+static struct matrix_error *check_memory(const struct cloud_reload *reload)
+{
+    struct memory_left left;
+    memory_left_read("", &left);
+    for (unsigned i = 0; i < reload->steps.guest_count; i++) {
+        const struct config_step *step = &reload->steps.guests[i];
+        if (step->change != CONFIG_ADDED)
+            continue;
+        const struct config_guest *guest = &reload->new.guests[step->after];
+        RETURN_IF_ERROR(memory_left_check(
+            &left, guest->name, guest->memory_bytes ? guest->memory_bytes : MATRIX_MEMORY_DEFAULT));
     }
     return NULL;
 }
@@ -90,6 +107,7 @@ static struct matrix_error *read_and_compare(struct cloud_reload *reload)
     new->policy = cloud->config.policy;
     RETURN_IF_ERROR(cloud_check_contracts(cloud, new));
     RETURN_IF_ERROR(check_images(reload));
+    RETURN_IF_ERROR(check_memory(reload));
     RETURN_IF_ERROR(config_plan_make(&cloud->config, &reload->steps, &reload->plan));
     reload->entries = describe_all(reload);
     return NULL;

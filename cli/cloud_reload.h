@@ -4,7 +4,7 @@
  * milliseconds for a big file, and a slice is one. So that is an errand for the thread that makes guests,
  * while the core goes on; meanwhile nobody changes cloud->config, which that thread reads (commands that would
  * are refused). What has been found is then done in the core's thread, between slices, so much at a time
- * that it delays nobody by more than a fraction of a slice (cloud_reload_apply.c).
+ * that it delays nobody by more than a fraction of a slice (cloud_reload_apply.c, cloud_reload_moves.c).
  */
 #ifndef CLI_CLOUD_RELOAD_H
 #define CLI_CLOUD_RELOAD_H
@@ -39,6 +39,12 @@ struct cloud_reload {
 /* cloud_reload_apply.c: the new description becomes the cloud's; what it says is done from then on, by
  * itself. Fails, changing nothing. */
 struct matrix_error *cloud_reload_apply(struct cloud_reload *reload) MATRIX_MUST_CHECK;
+
+/* cloud_reload_moves.c: does the next of the plan; false: it is to be tried again, a little later. */
+bool cloud_reload_move(struct cloud_reload *reload, const struct config_move *move);
+
+/* cloud_reload_moves.c: tells an error (NULL: none) with the entry of the answer that it is about. */
+void cloud_reload_note(struct cloud_reload *reload, size_t entry, struct matrix_error *error);
 
 /* cloud_reload_apply.c: does some of it. */
 void cloud_reload_go_on(struct cloud_reload *reload);

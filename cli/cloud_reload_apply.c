@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A new description becomes that of a running cloud; see cloud_reload.h. At once: who there is, and what each
- * is to be. Then, bit by bit, contracts and groups, in the order of the plan; meanwhile no guest that has
- * been made comes on the machine, since its group may be missing yet. In the end those that are new start.
+ * is to be. Then, bit by bit, contracts and groups, in the order of the plan (cloud_reload_moves.c); meanwhile no
+ * guest that has been made comes on the machine, since its group may be missing yet. In the end those that are new
+ * start.
  *
  * What a core in another thread has to do first is waited for: guests that leave have their floors, and are
  * members of their groups, until they have left; a guest that moves cannot change its contract.
  */
 #include "cli/cloud_reload.h"
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include <errno.h>
@@ -24,9 +24,6 @@
 
 /* So many guests leave at a time: what is done when they have left is done at once. */
 #define LEAVING_MAX 16
-
-/* So often is a guest found to be on its way to another core; each time a tick passes. */
-#define TRIES_MAX 50
 
 /* --- at once: who there is ------------------------------------------------------------------------- */
 
@@ -171,6 +168,7 @@ static void exchange(struct cloud_reload *reload, struct config_guest *configs,
 {
     struct cloud *cloud = reload->cloud;
     reload->old = cloud->config;
+    reload->old.cpus = NULL; /* they stay */
     settle_groups(reload, groups);
     settle_all(reload, configs);
     cloud->config.guests = configs;
@@ -184,138 +182,9 @@ static void exchange(struct cloud_reload *reload, struct config_guest *configs,
     reload->new.document = NULL;
 }
 
-/* --- bit by bit: contracts and groups ---------------------------------------------------------------- */
-
 static uint64_t now_ns(void)
 {
     return clock_now_ns(CLOCK_MONOTONIC);
-}
-
-/* It is told with the change that was to be made; all others are made. */
-static void note_error(struct cloud_reload *reload, size_t entry, struct matrix_error *error)
-{
-    if (!error)
-        return;
-    json_object_set_new(json_array_get(reload->entries, entry), "error",
-                        control_string(error->message));
-    matrix_error_free(error);
-}
-
-static struct matrix_error *leave(struct cloud_reload *reload, const struct config_step *step)
-{
-    struct cloud *cloud = reload->cloud;
-    const unsigned index = (unsigned)step->before;
-    struct cloud_guest *guest = &cloud->guests[index];
-    const bool is_removed = step->change == CONFIG_REMOVED;
-    /* Whoever is down already is, and nothing is lost. */
-    if (is_removed)
-        matrix_error_free(life_stop(&cloud->lives, index, now_ns()));
-    struct matrix_error *error = cloud_leave_machine(cloud, index);
-    if (is_removed || step->keys & CONFIG_KEY_OUTPUT)
-        cloud_close_output(cloud, index);
-    if (!is_removed)
-        matrix_error_free(TAKE(guest->error));
-    /* One that was removed may come again, by another description than what is being made now. */
-    if (!is_removed || cloud->lives.lives[index].state == LIFE_STOPPED)
-        life_renew(&cloud->lives, index, now_ns());
-    if (is_removed && !guest->vm && guest->past.state == MATRIX_VM_ALIVE)
-        guest->past.state = MATRIX_VM_STOPPED; /* there never was one */
-    return error;
-}
-
-static struct matrix_error *set_guest(struct cloud *cloud, unsigned index,
-                                      const struct config_contract *config)
-{
-    const struct matrix_machine_contract contract = cloud_contract(cloud, config);
-    const struct cloud_guest *guest = &cloud->guests[index];
-    return guest->vm ? matrix_machine_set(cloud->machine, guest->vm, &contract) : NULL;
-}
-
-static struct matrix_error *set_group(struct cloud *cloud, unsigned index,
-                                      const struct config_contract *config)
-{
-    const struct matrix_machine_contract contract = cloud_contract(cloud, config);
-    return cloud->groups[index]
-               ? matrix_machine_set_group(cloud->machine, cloud->groups[index], &contract)
-               : NULL;
-}
-
-static struct matrix_error *add_group(struct cloud *cloud, unsigned index)
-{
-    const struct config_group *group = &cloud->config.groups[index];
-    const struct matrix_machine_contract contract = cloud_contract(cloud, &group->contract);
-    if (group->contract.group != CONFIG_NO_GROUP && !contract.group)
-        return error_usage(NULL, "group %s: the one around it could not be made", group->name);
-    return matrix_machine_add_group(cloud->machine, group->name, &contract, &cloud->groups[index]);
-}
-
-static struct matrix_error *move_guest(struct cloud_reload *reload, const struct config_move *move)
-{
-    struct cloud *cloud = reload->cloud;
-    const struct config_step *step = &reload->steps.guests[move->step];
-    if (move->act == CONFIG_GUEST_LEAVES)
-        return leave(reload, step);
-    /* Who stays has its old place. */
-    const struct config_contract *after = &cloud->config.guests[step->before].contract;
-    const struct config_contract between =
-        config_contract_between(&reload->old.guests[step->before].contract, after);
-    return set_guest(cloud, (unsigned)step->before,
-                     move->act == CONFIG_GUEST_RELAXES ? &between : after);
-}
-
-static struct matrix_error *move_group(struct cloud_reload *reload, const struct config_move *move)
-{
-    struct cloud *cloud = reload->cloud;
-    const struct config_step *step = &reload->steps.groups[move->step];
-    struct matrix_machine_group *leaving = reload->leaving[move->step];
-    if (move->act == CONFIG_GROUP_LEAVES) /* one that could not be made never came */
-        return leaving ? matrix_machine_remove_group(cloud->machine, leaving) : NULL;
-    const unsigned index = (unsigned)step->after;
-    if (move->act == CONFIG_GROUP_COMES)
-        return add_group(cloud, index);
-    const struct config_contract *after = &cloud->config.groups[index].contract;
-    const struct config_contract between =
-        config_contract_between(&reload->old.groups[step->before].contract, after);
-    return set_group(cloud, index, move->act == CONFIG_GROUP_RELAXES ? &between : after);
-}
-
-/* It could not take what the file gives it. What it has since it gave back holds, so that the next reload tries again. */
-static void stay_between(struct cloud_reload *reload, const struct config_move *move)
-{
-    struct cloud_config *config = &reload->cloud->config;
-    if (move->act == CONFIG_GUEST_IS_SET) {
-        const int index = reload->steps.guests[move->step].before;
-        struct config_contract *contract = &config->guests[index].contract;
-        *contract = config_contract_between(&reload->old.guests[index].contract, contract);
-    }
-    if (move->act == CONFIG_GROUP_IS_SET) {
-        const struct config_step *step = &reload->steps.groups[move->step];
-        struct config_contract *contract = &config->groups[step->after].contract;
-        *contract = config_contract_between(&reload->old.groups[step->before].contract, contract);
-    }
-}
-
-static bool is_about_guest(const struct config_move *move)
-{
-    return move->act == CONFIG_GUEST_LEAVES || move->act == CONFIG_GUEST_RELAXES ||
-           move->act == CONFIG_GUEST_IS_SET;
-}
-
-/* False: it is to be tried again. */
-static bool make_move(struct cloud_reload *reload, const struct config_move *move)
-{
-    const bool is_guest = is_about_guest(move);
-    struct matrix_error *error = is_guest ? move_guest(reload, move) : move_group(reload, move);
-    if (error && error->number == EAGAIN && ++reload->tries < TRIES_MAX) {
-        matrix_error_free(error);
-        return false;
-    }
-    reload->tries = 0;
-    if (error)
-        stay_between(reload, move);
-    reload->removed_groups |= move->act == CONFIG_GROUP_LEAVES;
-    note_error(reload, move->step + (is_guest ? 0 : reload->steps.guest_count), error);
-    return true;
 }
 
 /* --- in the end: those that are new start ------------------------------------------------------------- */
@@ -361,8 +230,8 @@ static void start(struct cloud_reload *reload, unsigned index)
 {
     const struct config_step *step = &reload->steps.guests[index];
     if (step->change == CONFIG_ADDED)
-        note_error(reload, index,
-                   life_start(&reload->cloud->lives, reload->places[step->after], now_ns()));
+        cloud_reload_note(reload, index,
+                          life_start(&reload->cloud->lives, reload->places[step->after], now_ns()));
 }
 
 /* --- bit by bit ---------------------------------------------------------------------------------------- */
@@ -422,7 +291,7 @@ static enum progress do_next(struct cloud_reload *reload)
     if (reload->done == moves)
         contracts_hold(reload);
     if (reload->done < moves) {
-        if (!make_move(reload, &reload->plan.moves[reload->done]))
+        if (!cloud_reload_move(reload, &reload->plan.moves[reload->done]))
             return WAITS;
     } else if (reload->done - moves < reload->steps.guest_count) {
         start(reload, reload->done - moves);
@@ -437,7 +306,8 @@ static enum progress do_next(struct cloud_reload *reload)
 static void stop_calling(struct cloud_reload *reload)
 {
     char byte;
-    reload->waits = read(reload->pipe[0], &byte, 1) == 1;
+    /* As long as the byte is there, it is called. */
+    reload->waits = read(reload->pipe[0], &byte, 1) >= 0 || errno == EAGAIN;
 }
 
 void cloud_reload_wake(struct cloud *cloud)

@@ -127,6 +127,19 @@ static struct matrix_error *print(const struct manage_options *options, json_t *
     return printed ? NULL : error_host(errno, "print JSON");
 }
 
+/* The table says which, and why. */
+static struct matrix_error *count_failures(const json_t *answer)
+{
+    const json_t *changes = json_object_get(answer, "changes");
+    size_t failed = 0;
+    for (size_t i = 0; i < json_array_size(changes); i++)
+        failed += text_of(json_array_get(changes, i), "error") != NULL;
+    if (failed == 0)
+        return NULL;
+    return error_new(MATRIX_ERROR_HOST, 0, "reload once more when there is room for them",
+                     "%zu changes could not be made", failed);
+}
+
 /* Those that start have come to run, or it is said why not. */
 static struct matrix_error *wait_for_guests(const char *socket, const json_t *answer)
 {
@@ -157,6 +170,7 @@ static struct matrix_error *reload(const struct manage_options *options, const c
     RETURN_IF_ERROR(refused(*answer));
     RETURN_IF_ERROR(ask_for_rest(socket, *answer));
     RETURN_IF_ERROR(print(options, *answer));
+    RETURN_IF_ERROR(count_failures(*answer));
     return options->check || options->no_wait ? NULL : wait_for_guests(socket, *answer);
 }
 

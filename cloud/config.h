@@ -36,6 +36,7 @@ struct config_group {
     const char *name;
     struct config_contract contract; /* its group comes before it in the file */
     char *own_name; /* the name, if it is of no document (config_carry_over); else NULL */
+    bool missing;   /* of a cloud that runs: it could not be made */
 };
 
 struct config_guest {

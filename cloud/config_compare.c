@@ -34,7 +34,7 @@ static int find_guest(const struct cloud_config *config, const char *name)
 static int find_group(const struct cloud_config *config, const char *name)
 {
     for (unsigned i = 0; i < config->group_count; i++)
-        if (strcmp(config->groups[i].name, name) == 0)
+        if (!config->groups[i].missing && strcmp(config->groups[i].name, name) == 0)
             return (int)i;
     return CONFIG_NOWHERE;
 }
@@ -119,6 +119,15 @@ static bool arguments_differ(const char **before, const char **after)
     return before[i] || after[i];
 }
 
+/* Whoever is in a group that could not be made could not come either. */
+static bool groups_differ(const struct cloud_config *running, const struct config_contract *before,
+                          const struct cloud_config *new, const struct config_contract *after)
+{
+    const bool is_missing =
+        before->group != CONFIG_NO_GROUP && running->groups[before->group].missing;
+    return is_missing || differ(group_name(running, before), group_name(new, after));
+}
+
 static unsigned compare_guests(const struct cloud_config *running,
                                const struct config_guest *before, const struct cloud_config *new,
                                const struct config_guest *after)
@@ -131,9 +140,8 @@ static unsigned compare_guests(const struct cloud_config *running,
            (differ(before->output, after->output) ? CONFIG_KEY_OUTPUT : 0) |
            (before->mergeable != after->mergeable ? CONFIG_KEY_MERGEABLE : 0) |
            (before->console != after->console ? CONFIG_KEY_CONSOLE : 0) |
-           (differ(group_name(running, &before->contract), group_name(new, &after->contract))
-                ? CONFIG_KEY_GROUP
-                : 0);
+           (groups_differ(running, &before->contract, new, &after->contract) ? CONFIG_KEY_GROUP
+                                                                             : 0);
 }
 
 static bool cpus_differ(const struct cloud_config *running, const struct cloud_config *new)

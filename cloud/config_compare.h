@@ -86,8 +86,8 @@ struct matrix_error *config_carry_over(const struct cloud_config *running,
                                        struct cloud_config *new) MATRIX_MUST_CHECK;
 
 /*
- * Compares; the new description has been through config_carry_over(). Guests that are marked as removed are
- * as good as not there. MATRIX_ERROR_USAGE: a group is in another group than before, which no change comes to.
+ * Compares; the new description has been through config_carry_over(). Guests that are marked as removed, and groups
+ * that are missing, are as good as not there. MATRIX_ERROR_USAGE: a group is in another group than before, which no change comes to.
  */
 struct matrix_error *config_compare(const struct cloud_config *running,
                                     const struct cloud_config *new,

@@ -62,7 +62,7 @@ struct matrix_error *__wrap_config_read(const char *path, struct cloud_config *c
          "guests: [{name: a, image: spin, floor: 60%}, {name: n, image: " IMAGE ", group: h}]\n"),
         "guests: [{name: a, image: spin, floor: 60%}, {name: c, image: spin, floor: 50%}]\n",
         "guests: [{name: a, image: no-such-image}]\n",
-        ("keep: no\nslice: 3ms\npolicy: round-robin\ngroups: [{name: g, weight: 3}]\n"
+        ("keep: no\ncpus: [1]\nslice: 3ms\npolicy: round-robin\ngroups: [{name: g, weight: 3}]\n"
          "guests: [{name: c, image: spin, group: g}, {name: a, image: spin, stop-with: [c]}]\n"),
         "groups: [{name: h}, {name: g, group: h}]\nguests: [{name: a, image: spin}]\n",
     };
@@ -73,7 +73,7 @@ struct matrix_error *__wrap_config_read(const char *path, struct cloud_config *c
 static void set_up(struct cloud *cloud)
 {
     static const char text[] =
-        "groups: [{name: g, floor: 10%}]\n"
+        "cpus: [0]\ngroups: [{name: g, floor: 10%}]\n"
         "guests: [{name: a, image: spin, floor: 20%, console: yes},\n"
         "  {name: b, image: spin, after: [a], stop-with: [a], restart: on-failure},\n"
         "  {name: c, image: spin, group: g}]\n";

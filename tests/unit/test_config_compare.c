@@ -223,6 +223,28 @@ static void what_commands_added_stays(void **state)
     config_free(&new);
 }
 
+/* What could not be made is made by the next reload, and its members with it. */
+static void a_group_that_is_missing_comes(void **state)
+{
+    static const char file[] =
+        "groups: [{name: g}, {name: h}]\n"
+        "guests: [{name: a, image: x, group: g}, {name: b, image: x, group: h}]";
+    struct cloud_config running, new;
+    struct config_steps steps;
+    char text[256] = "";
+    parse(file, &running);
+    running.groups[0].missing = true;
+    parse(file, &new);
+    assert_null(config_carry_over(&running, &new));
+    assert_null(config_compare(&running, &new, &steps));
+    describe(&running, &new, steps.guests, steps.guest_count, false, text, sizeof(text));
+    describe(&running, &new, steps.groups, steps.group_count, true, text, sizeof(text));
+    assert_string_equal(text, "a:restarted,group b:kept -g:added -h:kept");
+    config_steps_free(&steps);
+    config_free(&running);
+    config_free(&new);
+}
+
 /* --- random pairs ------------------------------------------------------------------------------ */
 
 #define GUESTS 12
@@ -463,6 +485,7 @@ int main(void)
         cmocka_unit_test(cores_are_for_later),
         cmocka_unit_test(a_pin_is_let_go_first),
         cmocka_unit_test(what_commands_added_stays),
+        cmocka_unit_test(a_group_that_is_missing_comes),
         cmocka_unit_test(one_cloud_becomes_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
