@@ -181,7 +181,9 @@ void cloud_live_look(struct cloud *cloud)
         }
     }
     lives_tick(&cloud->lives, now_ns());
-    if (!cloud->keeps && !cloud->has_failures && lives_are_over(&cloud->lives))
+    /* When a file is read again, those of the old one end before those of the new one start. */
+    if (!cloud->keeps && !cloud->has_failures && !cloud_reload_is_under_way(cloud) &&
+        lives_are_over(&cloud->lives))
         matrix_machine_stop(cloud->machine);
 }
 

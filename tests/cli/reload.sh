@@ -180,6 +180,13 @@ done
 check "reloads in a row" has_status 0
 check "... end with the last" look 60 'now["image"]["life"] == "running"'
 
+sed -i '/name: image/d' "$yaml"
+reload --no-wait
+attempt timeout 100 "$matrix" add --cloud "$pid" --name image --group new hello
+check "a guest that went can be added by command" has_status 0
+reload --json
+checks "... and is in no file, but stays" 'change["image"]["change"] == "kept"'
+
 kill -TERM "$pid"
 status=0
 wait "$pid" || status=$?
@@ -190,7 +197,7 @@ checks "the report has who went, once" \
     'sorted(g["name"] for g in result["guests"]) == ["contract", "extra", "first", "goes", "image", "late", "member", "same"]' \
     "... with its time" 'all(g["cpu_ns"] > 0 for g in result["guests"] if g["name"] != "extra")' \
     "... and a period for each reload that changed something" \
-    'sum(p["change"] == "reload" for p in result["periods"]) == 5' \
+    'sum(p["change"] == "reload" for p in result["periods"]) == 6' \
     "a guest that had gone is in no period until it came again" \
     '["goes" in [g["name"] for g in p["guests"]] for p in result["periods"] if p["change"] == "reload"][:2] == [False, True]'
 
@@ -208,6 +215,10 @@ print(json.dumps([json.loads(answers.readline()) for _ in range(3)]))
 END
 checks "of several at once each is begun, or told to wait" \
     'result[0]["reload"] == 1 and all("reload" in a or a["error"]["code"] == "busy" for a in result)'
+echo 'guests: [{name: b, image: spin, ceiling: 3%}]' >"$yaml"
+reload
+check "all guests can be others, without keep as well" look 60 \
+    '"a" not in now and "b" in now and now["b"]["life"] == "running"'
 printf 'guests: [{name: a, image: hello}]\n' >"$yaml"
 reload --no-wait
 status=0
