@@ -188,28 +188,28 @@ enum { WHENEVER, SEVERAL_PIDS, SEVERAL_CORES, WIDE };
 static const struct column {
     const char *title;
     unsigned width; /* 0: what is left */
-    bool is_left;
     unsigned when;
     enum top_sort sort;
-    void (*draw)(const struct place *at, const struct top_row *row);
+    bool is_left;
     bool gives_way; /* where the bar would be but a stump */
+    void (*draw)(const struct place *at, const struct top_row *row);
 } columns[] = {
-    {"PID", 7, false, SEVERAL_PIDS, NOT_SORTED, draw_pid, true},
-    {"CORE", 4, false, SEVERAL_CORES, NOT_SORTED, draw_core, true},
-    {"GUEST", NAME_LEAST, true, WHENEVER, TOP_BY_NAME, draw_name},
-    {"STATE", 10, true, WHENEVER, TOP_BY_STATE, draw_state},
-    {"WEIGHT", 6, false, WHENEVER, TOP_BY_WEIGHT, draw_weight},
-    {"FLOOR", 5, false, WHENEVER, NOT_SORTED, draw_floor, true},
-    {"CEIL", 5, false, WHENEVER, NOT_SORTED, draw_ceiling, true},
-    {"DUE", 6, false, WHENEVER, TOP_BY_DUE, draw_due},
-    {"GIVEN", 6, false, WHENEVER, TOP_BY_SHARE, draw_share},
-    {"ERROR", 6, false, WIDE, TOP_BY_ERROR, draw_error},
-    {"", 0, true, WHENEVER, NOT_SORTED, draw_bar},
-    {"EXITS/S", 7, false, WHENEVER, TOP_BY_EXITS, draw_exits},
-    {"IO/S", 7, false, WIDE, NOT_SORTED, draw_io},
-    {"TIMER/S", 7, false, WIDE, NOT_SORTED, draw_timer},
-    {"CPU TIME", 9, false, WIDE, TOP_BY_CPU, draw_cpu},
-    {"MEMORY", 9, false, WIDE, TOP_BY_MEMORY, draw_memory},
+    {"PID", 7, SEVERAL_PIDS, NOT_SORTED, false, true, draw_pid},
+    {"CORE", 4, SEVERAL_CORES, NOT_SORTED, false, true, draw_core},
+    {"GUEST", NAME_LEAST, WHENEVER, TOP_BY_NAME, true, false, draw_name},
+    {"STATE", 10, WHENEVER, TOP_BY_STATE, true, false, draw_state},
+    {"WEIGHT", 6, WHENEVER, TOP_BY_WEIGHT, false, false, draw_weight},
+    {"FLOOR", 5, WHENEVER, NOT_SORTED, false, true, draw_floor},
+    {"CEIL", 5, WHENEVER, NOT_SORTED, false, true, draw_ceiling},
+    {"DUE", 6, WHENEVER, TOP_BY_DUE, false, false, draw_due},
+    {"GIVEN", 6, WHENEVER, TOP_BY_SHARE, false, false, draw_share},
+    {"ERROR", 6, WIDE, TOP_BY_ERROR, false, false, draw_error},
+    {"", 0, WHENEVER, NOT_SORTED, true, false, draw_bar},
+    {"EXITS/S", 7, WHENEVER, TOP_BY_EXITS, false, false, draw_exits},
+    {"IO/S", 7, WIDE, NOT_SORTED, false, false, draw_io},
+    {"TIMER/S", 7, WIDE, NOT_SORTED, false, false, draw_timer},
+    {"CPU TIME", 9, WIDE, TOP_BY_CPU, false, false, draw_cpu},
+    {"MEMORY", 9, WIDE, TOP_BY_MEMORY, false, false, draw_memory},
 };
 
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))

@@ -247,7 +247,7 @@ static int read_chunk(void *context, size_t index)
 {
     const struct kinds *kinds = context;
     const uint64_t number = (uint64_t)kinds->chunks[index] << KSM_FRAMES_SHIFT;
-    uint8_t *chunk = &kinds->work->frames.table[number];
+    uint8_t *chunk = kinds->work->frames.table + number;
     uint64_t flags[KSM_FRAMES_CHUNK];
     for (size_t i = ksm_frames_next(chunk, 0); i < KSM_FRAMES_CHUNK;
          i = ksm_frames_next(chunk, i)) {

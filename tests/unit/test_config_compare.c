@@ -334,9 +334,10 @@ static void draw_cloud(struct cloud_config *config, struct world *world)
     config->guests = calloc(GUESTS, sizeof(*config->guests));
     config->groups = calloc(GROUPS, sizeof(*config->groups));
     for (unsigned i = 0; i < GROUPS; i++) {
+        const char *around = parents[i] < 0 ? "" : group_names[parents[i]];
         int parent = CONFIG_NO_GROUP;
-        for (unsigned j = 0; j < config->group_count && parents[i] >= 0; j++)
-            if (strcmp(config->groups[j].name, group_names[parents[i]]) == 0)
+        for (unsigned j = 0; j < config->group_count; j++)
+            if (strcmp(config->groups[j].name, around) == 0)
                 parent = (int)j;
         if (draw(4) == 0 || (parents[i] >= 0 && parent == CONFIG_NO_GROUP))
             continue;
