@@ -36,8 +36,8 @@ struct matrix_core *scene_core_create(struct scene *scene, const struct test_gue
 pid_t scene_start_client(void (*client)(void));
 
 /* Runs the guests, by weight, until the client has ended well. The core is the caller's. */
-struct matrix_core *scene_serve(const struct test_guest *guests, const unsigned *weights,
-                                size_t count, void (*client)(void));
+struct matrix_core *scene_serve(const struct test_guest *all, const unsigned *weights, size_t count,
+                                void (*client)(void));
 
 /* The same with one guest, which computes all the time. */
 void scene_serve_spin(void (*client)(void));
