@@ -283,9 +283,6 @@ int cloud_find_removed(const struct cloud *cloud, const char *name);
 /* What the control socket of a cloud can do beside looking; context: the cloud. */
 struct control_commands cloud_commands(struct cloud *cloud);
 
-/* Finds a guest by its name; false: refused. */
-bool cloud_command_guest(struct control_call *call, const char *name, unsigned *index);
-
 /* --- cloud_console.c ----------------------------------------------------------------------------- */
 
 /* Makes what the guest's next vm prints to and reads from; what the one before has not read is gone. */

@@ -3,12 +3,9 @@
  * The commands of a cloud's control socket that change something; docs/control.md describes them. What a
  * request says is checked here as a file's keys are in cloud/config.c.
  */
+#include "cli/cloud_commands.h"
+
 #include "base/error.h"
-#include "base/parse.h"
-#include "cli/cloud.h"
-#include "cloud/config_life.h"
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 bool cloud_command_guest(struct control_call *call, const char *name, unsigned *index)
@@ -37,8 +34,7 @@ static json_t *error_json(const struct matrix_error *error)
     return control_string(text);
 }
 
-/* A guest as it is now. */
-static json_t *guest_json(const struct cloud *cloud, unsigned index)
+json_t *cloud_command_answer(const struct cloud *cloud, unsigned index)
 {
     const struct life *life = &cloud->lives.lives[index];
     const struct config_guest *config = &cloud->config.guests[index];
@@ -66,7 +62,7 @@ static json_t *command_guest(struct control_call *call)
     unsigned index;
     if (!control_unpack(call, "s:s", "guest", &name) || !cloud_command_guest(call, name, &index))
         return NULL;
-    return guest_json(call->context, index);
+    return cloud_command_answer(call->context, index);
 }
 
 static json_t *change_life(struct control_call *call, cloud_life_command *command, const char *verb)
@@ -76,7 +72,7 @@ static json_t *change_life(struct control_call *call, cloud_life_command *comman
     if (!control_unpack(call, "s:s", "guest", &name) || !cloud_command_guest(call, name, &index))
         return NULL;
     struct matrix_error *error = cloud_live_command(call->context, index, command, verb);
-    return error ? control_refuse_error(call, error) : guest_json(call->context, index);
+    return error ? control_refuse_error(call, error) : cloud_command_answer(call->context, index);
 }
 
 static json_t *command_start(struct control_call *call)
@@ -106,8 +102,7 @@ static json_t *command_resume(struct control_call *call)
 
 /* --- contracts --------------------------------------------------------------------------------- */
 
-/* What a reload compares with must stay as it is until it is done. */
-static bool is_reloading(struct control_call *call)
+bool cloud_command_is_busy(struct control_call *call)
 {
     if (!cloud_reload_is_under_way(call->context))
         return false;
@@ -115,25 +110,8 @@ static bool is_reloading(struct control_call *call)
     return true;
 }
 
-/* What a request says of a contract; negative: nothing. */
-struct contract_request {
-    json_int_t weight, floor_ppm, ceiling_ppm, latency_ns;
-    json_int_t pin; /* PIN_UNSAID, PIN_NONE, or a core */
-};
-
-#define PIN_NONE   (-1)
-#define PIN_UNSAID (-2)
-
-#define CONTRACT_FORMAT "s?I, s?I, s?I, s?I, s?I"
-#define CONTRACT_MEMBERS(r)                                                                 \
-    "weight", &(r)->weight, "floor_ppm", &(r)->floor_ppm, "ceiling_ppm", &(r)->ceiling_ppm, \
-        "latency_ns", &(r)->latency_ns, "pin", &(r)->pin
-
-#define NOTHING_SAID ((struct contract_request){-1, -1, -1, -1, PIN_UNSAID})
-
-/* Applies it to a contract; whether it can be kept is the policy's to say. */
-static bool apply_contract(struct control_call *call, const struct contract_request *request,
-                           struct config_contract *contract)
+bool cloud_command_contract(struct control_call *call, const struct contract_request *request,
+                            struct config_contract *contract)
 {
     if (request->weight >= 0 && (request->weight < 1 || request->weight > MATRIX_WEIGHT_MAX))
         return control_refuse(call, "bad_request", "weight: 1 to %d", MATRIX_WEIGHT_MAX);
@@ -157,7 +135,7 @@ static bool apply_contract(struct control_call *call, const struct contract_requ
     return true;
 }
 
-static int find_group(const struct cloud *cloud, const char *name)
+int cloud_command_group(const struct cloud *cloud, const char *name)
 {
     for (unsigned i = 0; i < cloud->config.group_count; i++)
         if (strcmp(cloud->config.groups[i].name, name) == 0)
@@ -173,21 +151,21 @@ static json_t *set_guest(struct control_call *call, const char *name,
     if (!cloud_command_guest(call, name, &index))
         return NULL;
     struct config_contract contract = cloud->config.guests[index].contract;
-    if (!apply_contract(call, request, &contract))
+    if (!cloud_command_contract(call, request, &contract))
         return NULL;
     struct matrix_error *error = cloud_live_set(cloud, index, &contract);
-    return error ? control_refuse_error(call, error) : guest_json(cloud, index);
+    return error ? control_refuse_error(call, error) : cloud_command_answer(cloud, index);
 }
 
 static json_t *set_group(struct control_call *call, const char *name,
                          const struct contract_request *request)
 {
     struct cloud *cloud = call->context;
-    const int index = find_group(cloud, name);
+    const int index = cloud_command_group(cloud, name);
     if (index == CONFIG_NO_GROUP)
         return control_refuse(call, "no_such_group", "there is no group of that name");
     struct config_contract contract = cloud->config.groups[index].contract;
-    if (!apply_contract(call, request, &contract))
+    if (!cloud_command_contract(call, request, &contract))
         return NULL;
     struct matrix_error *error = cloud_live_set_group(cloud, (unsigned)index, &contract);
     if (error)
@@ -205,145 +183,11 @@ static json_t *command_set(struct control_call *call)
     if (!control_unpack(call, "s?s, s?s, " CONTRACT_FORMAT, "guest", &guest, "group", &group,
                         CONTRACT_MEMBERS(&request)))
         return NULL;
-    if (is_reloading(call))
+    if (cloud_command_is_busy(call))
         return NULL;
     if (!guest == !group)
         return control_refuse(call, "bad_request", "name a guest, or a group");
     return guest ? set_guest(call, guest, &request) : set_group(call, group, &request);
-}
-
-/* --- more guests -------------------------------------------------------------------------------- */
-
-#define ARGUMENTS_MAX 256
-
-/* argv of the new guest, of strings of the request; NULL: refused. */
-static const char **read_arguments(struct control_call *call, const char *image, const json_t *list)
-{
-    const size_t count = json_array_size(list);
-    const char **argv = calloc(count + 2, sizeof(*argv));
-    if (!argv || count > ARGUMENTS_MAX || (list && !json_is_array(list))) {
-        free(argv);
-        return (void *)control_refuse(call, "bad_request", "args: up to %d strings", ARGUMENTS_MAX);
-    }
-    argv[0] = image;
-    for (size_t i = 0; i < count; i++) {
-        argv[i + 1] = json_string_value(json_array_get(list, i));
-        if (argv[i + 1])
-            continue;
-        free(argv);
-        return (void *)control_refuse(call, "bad_request", "args: not a string");
-    }
-    return argv;
-}
-
-#define NAMES_MAX 64
-
-/* Guests that are there, by name, as their numbers. */
-static bool read_names(struct control_call *call, const char *member, const json_t *list,
-                       const unsigned **indices, unsigned *count)
-{
-    const size_t length = json_array_size(list);
-    if (!list)
-        return true;
-    unsigned *numbers = calloc(length + 1, sizeof(*numbers));
-    *indices = numbers;
-    if (!numbers || !json_is_array(list) || length > NAMES_MAX)
-        return control_refuse(call, "bad_request", "%s: up to %d names", member, NAMES_MAX);
-    for (*count = 0; *count < length; ++*count) {
-        const char *name = json_string_value(json_array_get(list, *count));
-        if (!name)
-            return control_refuse(call, "bad_request", "%s: not a string", member);
-        if (!cloud_command_guest(call, name, &numbers[*count]))
-            return false;
-    }
-    return true;
-}
-
-/* When it starts and stops. Nobody that is there can come after it: no circle comes about. */
-static bool read_life(struct control_call *call, const char *restart, json_int_t backoff_ns,
-                      const json_t *after, const json_t *stop_with, struct life_rules *rules)
-{
-    if (restart && strcmp(restart, "never") != 0 && strcmp(restart, "on-failure") != 0)
-        return control_refuse(call, "bad_request", "restart: never or on-failure");
-    rules->restart = restart && strcmp(restart, "on-failure") == 0 ? LIFE_ON_FAILURE : LIFE_NEVER;
-    if (backoff_ns < 0 || backoff_ns > (json_int_t)LIFE_BACKOFF_MAX_NS ||
-        (backoff_ns && rules->restart == LIFE_NEVER))
-        return control_refuse(call, "bad_request",
-                              "backoff_ns: up to a minute, with restart: on-failure");
-    rules->backoff_ns = (uint64_t)backoff_ns;
-    return read_names(call, "after", after, &rules->after, &rules->after_count) &&
-           read_names(call, "stop_with", stop_with, &rules->stop_with, &rules->stop_with_count);
-}
-
-static bool check_guest(struct control_call *call, const struct config_guest *guest)
-{
-    const struct cloud *cloud = call->context;
-    struct matrix_error *error = parse_check_name(guest->name);
-    if (error)
-        return control_refuse_error(call, error);
-    for (unsigned i = 0; i < cloud->config.guest_count; i++)
-        if (!cloud->config.guests[i].removed &&
-            strcmp(cloud->config.guests[i].name, guest->name) == 0)
-            return control_refuse(call, "bad_request", "name: there is a guest %s", guest->name);
-    if (guest->image[0] == '\0' || (guest->output && guest->output[0] == '\0'))
-        return control_refuse(call, "bad_request", "image, output: an empty path");
-    return true;
-}
-
-static bool read_guest(struct control_call *call, struct config_guest *guest)
-{
-    const struct cloud *cloud = call->context;
-    struct contract_request request = NOTHING_SAID;
-    const char *group = NULL, *restart = NULL;
-    json_int_t memory_bytes = 0;
-    json_t *args = NULL, *after = NULL, *stop_with = NULL;
-    json_int_t backoff_ns = 0;
-    int mergeable = 0, console = 0;
-    if (!control_unpack(
-            call, "s:s, s:s, s?o, s?I, s?s, s?b, s?b, s?s, s?s, s?I, s?o, s?o, " CONTRACT_FORMAT,
-            "guest", &guest->name, "image", &guest->image, "args", &args, "memory_bytes",
-            &memory_bytes, "output", &guest->output, "console", &console, "mergeable", &mergeable,
-            "group", &group, "restart", &restart, "backoff_ns", &backoff_ns, "after", &after,
-            "stop_with", &stop_with, CONTRACT_MEMBERS(&request)))
-        return false;
-    guest->contract = (struct config_contract){.weight = 100, .group = CONFIG_NO_GROUP};
-    if (memory_bytes < 0 || (memory_bytes && memory_bytes < (json_int_t)MATRIX_MEMORY_MINIMUM) ||
-        memory_bytes % 4096)
-        return control_refuse(call, "bad_request", "memory_bytes: 2 MiB or more, whole pages");
-    if (group && (guest->contract.group = find_group(cloud, group)) == CONFIG_NO_GROUP)
-        return control_refuse(call, "no_such_group", "there is no group of that name");
-    guest->memory_bytes = (uint64_t)memory_bytes;
-    guest->mergeable = mergeable;
-    guest->console = console;
-    if (!read_life(call, restart, backoff_ns, after, stop_with, &guest->life))
-        return false;
-    if (!check_guest(call, guest) || !apply_contract(call, &request, &guest->contract))
-        return false;
-    guest->argv = read_arguments(call, guest->image, args);
-    return guest->argv;
-}
-
-static json_t *command_add(struct control_call *call)
-{
-    struct cloud *cloud = call->context;
-    struct config_guest guest = {0};
-    struct matrix_error *error = NULL;
-    unsigned index;
-    if (is_reloading(call))
-        return NULL;
-    const bool is_read = read_guest(call, &guest);
-    if (is_read)
-        error = cloud_live_add(cloud, &guest, &index);
-    if (!is_read || error) {
-        free(guest.argv);
-        config_life_free(&guest.life);
-        if (!is_read)
-            return NULL;
-        return control_refuse_error(call, error);
-    }
-    /* Its strings are the request's. */
-    json_array_append(cloud->added, call->request);
-    return guest_json(cloud, index);
 }
 
 static json_t *command_groups(struct control_call *call)
@@ -369,7 +213,7 @@ static json_t *command_reload(struct control_call *call)
 {
     struct cloud *cloud = call->context;
     int check = 0;
-    if (!control_unpack(call, "s?b", "check", &check) || is_reloading(call))
+    if (!control_unpack(call, "s?b", "check", &check) || cloud_command_is_busy(call))
         return NULL;
     struct matrix_error *error = cloud_reload_begin(cloud, check);
     return error ? control_refuse_error(call, error) : cloud_reload_answer(cloud, 0);
@@ -405,7 +249,7 @@ static const struct control_command table[] = {
      "max",
      .is_last = true},
     {"input", cloud_command_input, "what a guest is to read: guest, data (base64); eof"},
-    {"add", command_add,
+    {"add", cloud_command_add,
      "one more guest: guest (its name), image; args, memory_bytes, output, console, mergeable, "
      "group, "
      "restart, backoff_ns, after, stop_with (names), and a contract as in set"},

@@ -5,7 +5,7 @@
  * commands, cloud_commands.
  */
 #include "base/error.h"
-#include "cli/cloud.h"
+#include "cli/cloud_commands.h"
 #include "control/console.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -103,10 +103,16 @@ struct matrix_core {
     uint64_t next_board_ns; /* when to publish next; 0: never */
 };
 
+/* loop.c: runs the guests until the end is due. */
+void core_loop(struct matrix_core *core);
+
 /* The earliest time at which the loop has something to do by itself; 0: never. */
 uint64_t core_next_event(const struct matrix_core *core);
 
-/* core.c: a signal was consumed that is not the timer's, and is to be looked after. */
+/* start and duration in ns; a time so far off that it wraps around never comes. */
+uint64_t core_after(uint64_t start, uint64_t duration);
+
+/* A signal was consumed that is not the timer's, and is to be looked after. */
 bool core_has_signal(const struct matrix_core *core);
 
 /* idle.c: waits until a guest may be able to run, an event is due, or a signal has come. */

@@ -18,7 +18,7 @@
 #define FONT       13.0
 #define PANEL      512 /* pixels of a grid's side */
 #define COLUMNS    4   /* panels beside each other */
-#define AXIS       64.0
+#define AXIS       92.0 /* an address of a process */
 #define CAPTION    (3 * LINE)
 #define LEGEND     430.0
 #define MATRIX_MAX 520.0
@@ -93,7 +93,7 @@ static cairo_surface_t *make_image(const struct picture *picture, size_t subject
     return surface;
 }
 
-/* The guest-physical address where a row begins, at every eighth of the grid. */
+/* The address where a row begins, guest-physical or of the process, at every eighth of the grid. */
 static void draw_axis(const struct picture *picture, size_t subject, double x, double y,
                       unsigned scale)
 {
@@ -111,7 +111,7 @@ static void draw_axis(const struct picture *picture, size_t subject, double x, d
             .page = (uint32_t)((uint64_t)row * grid->side * grid->pages_per_tile)};
         const uint64_t address = ksm_map_gpa(picture->map, place);
         if (of->kind == KSM_PROCESS)
-            snprintf(text, sizeof(text), "%llx", (unsigned long long)address >> 12);
+            snprintf(text, sizeof(text), "0x%llx", (unsigned long long)address);
         else
             format_size(text, address);
         drawing_text(picture->cairo, x - 5, y + row * scale + FONT - 4, 1, text);

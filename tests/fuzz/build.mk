@@ -13,7 +13,7 @@ LIBRARIES := -lcyaml -ljansson -lsqlite3 -lZydis -lm
 
 SOURCES := $(wildcard $(addprefix $(ROOT)/,base/*.c vmm/*.c vmm/x86_64/*.c vmm/x86_64/*.S cloud/*.c control/*.c lens/*.c \
   ksm/database.c ksm/experiment_[fs]*.c ksm/journal.c ksm/knobs.c ksm/recording.c ksm/text.c ksm/value.c ksm/walk.c \
-  cli/cloud_commands.c cli/cloud_console.c cli/cloud_guests.c cli/cloud_check.c cli/cloud_live.c cli/cloud_outputs.c cli/cloud_periods.c cli/cloud_places.c cli/cloud_reload*.c cli/cloud_service.c cli/service.c cli/common.c cli/find_image.c cli/json.c cli/report*.c cli/modules_log.c))
+  cli/cloud_command*.c cli/cloud_console.c cli/cloud_guests.c cli/cloud_check.c cli/cloud_live.c cli/cloud_outputs.c cli/cloud_periods.c cli/cloud_places.c cli/cloud_reload*.c cli/cloud_service.c cli/service.c cli/common.c cli/find_image.c cli/json.c cli/report*.c cli/modules_log.c))
 OBJECTS := $(patsubst $(ROOT)/%,$(BUILD)/%.o,$(filter-out %/cli/report.c %/base/drawing.c,$(SOURCES)))
 PROGRAMS := $(TARGETS:%=$(BUILD)/fuzz_%)
 
