@@ -241,6 +241,8 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
                       : cloud->config.slice_ns ? cloud->config.slice_ns
                                                : MATRIX_SLICE_DEFAULT_NS;
     RETURN_IF_ERROR(cloud_cores_choose(cloud, options));
+    if (!options->quiet)
+        cloud_guests_warn(cloud);
     if (options->check) {
         *status = EXIT_SUCCESS;
         return error_prefix(cloud_check(cloud, options->json, stdout), "%s", options->file);

@@ -2,7 +2,7 @@
 /*
  * `matrix cloud`: options (cloud_options.c), the contract before it (cloud_check.c), its guests
  * (cloud_guests.c), its cores (cloud_cores.c), the run itself (cloud.c), what changes in it (cloud_live.c) by
- * command (cloud_commands.c), what guests print and read (cloud_console.c), what a reload of its file changes
+ * command (cloud_commands.c, cloud_command_add.c), what guests print and read (cloud_console.c), what a reload of its file changes
  * (cloud_reload.c, cloud_reload_apply.c, cloud_reload_moves.c, cloud_places.c), what is shown meanwhile
  * (cloud_screen.c), and the report of the contract at the end (cloud_report.c), split at each change
  * (cloud_periods.c).
@@ -159,6 +159,9 @@ void cloud_cores_sum(const struct cloud *cloud, struct matrix_core_statistics *s
 struct matrix_error *cloud_create_groups(struct cloud *cloud);
 struct matrix_error *cloud_create_guests(struct cloud *cloud, const char *file);
 void cloud_destroy_guests(struct cloud *cloud);
+
+/* Says so if they may come to need more memory than there is: it is only taken when it is touched. */
+void cloud_guests_warn(const struct cloud *cloud);
 
 /* Opens the file that the guest prints to, if it has one that is not open yet. */
 struct matrix_error *cloud_open_output(struct cloud *cloud, unsigned index);

@@ -4,7 +4,9 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/parse.h"
 #include "cli/find_image.h"
+#include "cloud/memory_left.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -15,6 +17,28 @@
 
 /* What a guest may print per second: enough for any log, too little to drown its neighbours. */
 #define OUTPUT_RATE (256 << 10)
+
+/* --- before they are made ---------------------------------------------------------------------- */
+
+void cloud_guests_warn(const struct cloud *cloud)
+{
+    char all[FORMAT_BYTES], there[FORMAT_BYTES];
+    struct memory_left left;
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < cloud->config.guest_count; i++) {
+        const uint64_t bytes = cloud->config.guests[i].memory_bytes;
+        if (__builtin_add_overflow(sum, bytes ? bytes : MATRIX_MEMORY_DEFAULT, &sum))
+            sum = UINT64_MAX;
+    }
+    memory_left_read("", &left);
+    if (sum <= left.bytes)
+        return;
+    fprintf(stderr,
+            PROGRAM ": the guests may come to need %s of memory, and %s%s has %s left: where it runs "
+                    "out, the kernel ends all of them\n",
+            format_size(all, sum), *left.cgroup ? "the cgroup " : "the host", left.cgroup,
+            format_size(there, left.bytes));
+}
 
 /* --- made ------------------------------------------------------------------------------------ */
 

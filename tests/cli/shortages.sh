@@ -94,6 +94,13 @@ else
 fi
 
 # --- memory ---------------------------------------------------------------------------------------------------------
+printf 'guests:\n  - {name: good, image: spin, memory: 2M}\n  - {name: vast, image: spin, memory: 4T}\n' >"$yaml"
+attempt "$matrix" cloud --check "$yaml"
+check "a file with more memory than the host has: --check says so" complains "may come to need 4.0 TiB"
+check "... and that is no error" has_status 0
+printf 'guests:\n  - {name: good, image: spin, memory: 2M}\n' >"$yaml"
+attempt "$matrix" cloud --check "$yaml"
+check "one with less: nothing is said" eval '! complains "may come to need"'
 cloud_begins
 manage add --name giant --memory 4T spin
 check "more memory than the host has: the guest is refused" has_status 125
@@ -130,6 +137,11 @@ if make_cgroup; then
     attempt timeout 60 bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$cgroup" \
         "$matrix" cloud --plain --duration 20s "$yaml"
     check "a cgroup's memory is used up: the kernel ends the cloud" has_status 137
+    if mountpoint -q /sys/fs/cgroup; then
+        check "... which was said before" complains "may come to need 202"
+    else
+        skip "... which was said before" "/sys/fs/cgroup is not mounted"
+    fi
     printf 'guests:\n  - {name: good, image: spin, memory: 2M}\n' >"$yaml"
     umount "$scratch/cgroups" 2>/dev/null || true
 else
