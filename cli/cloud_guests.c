@@ -34,8 +34,9 @@ void cloud_guests_warn(const struct cloud *cloud)
     if (sum <= left.bytes)
         return;
     fprintf(stderr,
-            PROGRAM ": the guests may come to need %s of memory, and %s%s has %s left: where it runs "
-                    "out, the kernel ends all of them\n",
+            PROGRAM
+            ": the guests may come to need %s of memory, and %s%s has %s left: where it runs "
+            "out, the kernel ends all of them\n",
             format_size(all, sum), *left.cgroup ? "the cgroup " : "the host", left.cgroup,
             format_size(there, left.bytes));
 }

@@ -162,7 +162,5 @@ static const struct argp argp = {
 void cloud_options_parse(int argc, char **argv, struct cloud_options *options)
 {
     *options = (struct cloud_options){.core = CONFIG_CORE_UNSET};
-    argv[0] = (char *)PROGRAM;
-    argp_err_exit_status = EXIT_BAD_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, options);
+    cli_parse(PROGRAM, &argp, argc, argv, 0, options);
 }

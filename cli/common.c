@@ -85,6 +85,14 @@ void cli_print_escaped(FILE *file, const char *text)
     }
 }
 
+void cli_parse(const char *program, const struct argp *argp, int argc, char **argv, unsigned flags,
+               void *input)
+{
+    argv[0] = (char *)program;
+    argp_err_exit_status = EXIT_BAD_USAGE;
+    argp_parse(argp, argc, argv, flags, NULL, input);
+}
+
 bool cli_wants_colour(FILE *file)
 {
     const char *no_colour = getenv("NO_COLOR");

@@ -3,6 +3,7 @@
 #ifndef CLI_COMMON_H
 #define CLI_COMMON_H
 
+#include <argp.h>
 #include <matrix/error.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,6 +32,13 @@ struct matrix_error *cli_parse_pid(const char *text, pid_t *pid) MATRIX_MUST_CHE
  * file gets its number and is printed into. The first thing in every main.
  */
 void cli_open_standard_files(void);
+
+/*
+ * Reads the arguments by argp into input; what is wrong with them is said in the program's name, and ends it with
+ * EXIT_BAD_USAGE. flags: argp's, ARGP_IN_ORDER or 0.
+ */
+void cli_parse(const char *program, const struct argp *argp, int argc, char **argv, unsigned flags,
+               void *input);
 
 /* Whether colours may be used on file: it is a terminal, and NO_COLOR (no-color.org) is unset. */
 bool cli_wants_colour(FILE *file);

@@ -146,10 +146,8 @@ int main(int argc, char **argv)
                         error_usage("see matrix --help", "this program is started by `matrix logs` "
                                                          "and `matrix attach`"));
     snprintf(program, sizeof(program), "matrix %s", options.verb);
-    argv[0] = program;
-    argp_err_exit_status = EXIT_BAD_USAGE;
     options.lines = attaches ? ATTACH_LINES : CONSOLE_ALL_LINES;
-    argp_parse(attaches ? &attach_argp : &logs_argp, argc, argv, 0, NULL, &options);
+    cli_parse(program, attaches ? &attach_argp : &logs_argp, argc, argv, 0, &options);
     options.escapes = !options.raw && isatty(STDOUT_FILENO);
     struct matrix_error *error =
         attaches ? console_attach(&options, &status) : console_logs(&options, &status);

@@ -194,9 +194,7 @@ int main(int argc, char **argv)
     static struct checklist list;
     struct options options = {.kvm_path = MATRIX_KVM_PATH};
 
-    argp_err_exit_status = EXIT_BAD_USAGE;
-    argv[0] = (char *)"matrix doctor";
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    cli_parse("matrix doctor", &argp, argc, argv, 0, &options);
 
     struct doctor_host host = {.kvm_path = options.kvm_path};
     read_processor(&host);

@@ -351,10 +351,8 @@ int main(int argc, char **argv)
                         error_usage("see matrix --help", "this program is started "
                                                          "by `matrix start` and the like"));
     snprintf(program, sizeof(program), "matrix %s", options.verb);
-    argv[0] = program;
-    argp_err_exit_status = EXIT_BAD_USAGE;
     /* What follows an image are its own arguments. */
-    argp_parse(argp, argc, argv, ARGP_IN_ORDER, NULL, &options);
+    cli_parse(program, argp, argc, argv, ARGP_IN_ORDER, &options);
     struct matrix_error *error = strcmp(options.verb, "set") == 0   ? manage_set(&options, answers)
                                  : strcmp(options.verb, "add") == 0 ? manage_add(&options, answers)
                                  : strcmp(options.verb, "reload") == 0

@@ -221,9 +221,7 @@ void run_options_parse(int argc, char **argv, struct run_options *run)
         .core.cpu = -1,
         .vm.input_fd = STDIN_FILENO,
     };
-    argv[0] = (char *)"matrix run";
-    argp_err_exit_status = EXIT_BAD_USAGE;
-    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, run);
+    cli_parse("matrix run", &argp, argc, argv, ARGP_IN_ORDER, run);
     find_image(run->guest, "", run->path);
     if (!run->name[0])
         name_guest(run);

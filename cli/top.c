@@ -282,9 +282,7 @@ int main(int argc, char **argv)
     static struct top top = {
         .view = {.interval_ns = INTERVAL_DEFAULT_NS, .order = {.sort = TOP_BY_SHARE}}};
     int number = 0;
-    argv[0] = (char *)PROGRAM;
-    argp_err_exit_status = EXIT_BAD_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &top);
+    cli_parse(PROGRAM, &argp, argc, argv, 0, &top);
     struct matrix_error *error = run(&top, &number);
     top_model_free(&top.model);
     top_memory_free(&top.memory);

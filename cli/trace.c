@@ -142,9 +142,7 @@ int main(int argc, char **argv)
 {
     cli_open_standard_files();
     struct options options = {.duration_ns = DURATION_DEFAULT_NS};
-    argv[0] = (char *)PROGRAM;
-    argp_err_exit_status = EXIT_BAD_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    cli_parse(PROGRAM, &argp, argc, argv, 0, &options);
     struct matrix_error *error = run(&options);
     return error ? cli_fail(PROGRAM, error) : EXIT_SUCCESS;
 }

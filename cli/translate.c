@@ -211,13 +211,11 @@ int main(int argc, char **argv)
     struct translate_options options = {.source = MATRIX_LENS_BEST};
     struct translation translation = {.options = &options};
     int status = EXIT_SUCCESS;
-    argv[0] = (char *)PROGRAM;
-    argp_err_exit_status = EXIT_BAD_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    cli_parse(PROGRAM, &argp, argc, argv, 0, &options);
     struct matrix_error *error =
         options.address_count ? translate(&translation)
-                              : error_usage("see `" PROGRAM " --help`", PROGRAM
-                                            " takes a process or a guest, and an address or more");
+                              : error_usage("see `" PROGRAM " --help`",
+                                            "name a process or a guest, and an address or more");
     for (size_t i = 0; i < translation.count; i++)
         if (translation.chains[i].missing[0])
             status = EXIT_FAILURE;

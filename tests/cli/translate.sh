@@ -142,8 +142,8 @@ leave
 fails 122 "no guest that runs is called nobody" "a name" nobody 0x1000
 fails 125 "no such process" "a pid" 2147483647 0x1000
 fails 122 "an address: 'xyz' is not a number" "an address" $$ xyz
-fails 122 "takes a process or a guest" "none" $$
-fails 122 "takes a process or a guest" "none"
+fails 122 "name a process or a guest" "none" $$
+fails 122 "name a process or a guest" "none"
 fails 122 "no such source" "source" --source tea $$ 0x1000
 fails 122 "out of range" "vcpu" --vcpu 16 $$ 0x1000
 fails 122 "exclude each other" "both" --physical --host $$ 0x1000
