@@ -7,28 +7,54 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/parse.h"
 #include "cli/common.h"
 #include "cli/exit_status.h"
 #include "cli/look.h"
 #include <argp.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LISTEN_DEFAULT "127.0.0.1:9464"
 
+#define MAP_INTERVAL_DEFAULT_NS 60000000000ULL
+#define MAP_INTERVAL_MINIMUM_NS 1000000000ULL
+
 struct options {
     const char *listen, *target;
+    uint64_t map_interval_ns; /* 0: no maps */
 };
 
 static const struct argp_option option_table[] = {
     {"listen", 'l', "ADDRESS:PORT", 0, "Where (" LISTEN_DEFAULT "); port 0: any that is free", 0},
+    {"ksm", 'k', "INTERVAL", OPTION_ARG_OPTIONAL,
+     "Also what KSM merged of each guest, by a map of their memory, taken anew after so long (60s; "
+     "1s or more). "
+     "For root",
+     0},
     {0},
 };
+
+static struct matrix_error *set_map_interval(struct options *options, const char *text)
+{
+    options->map_interval_ns = MAP_INTERVAL_DEFAULT_NS;
+    if (text)
+        RETURN_IF_ERROR(error_prefix(parse_duration(text, &options->map_interval_ns), "--ksm"));
+    if (options->map_interval_ns < MAP_INTERVAL_MINIMUM_NS)
+        return error_usage("use 1s or more: each map walks through all memory of the guests",
+                           "--ksm=%s", text);
+    return NULL;
+}
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     struct options *options = state->input;
+    struct matrix_error *error = NULL;
     switch (key) {
+    case 'k':
+        error = set_map_interval(options, argument);
+        break;
     case 'l':
         options->listen = argument;
         break;
@@ -40,6 +66,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
+    if (error)
+        exit(cli_fail(PROGRAM, error));
     return 0;
 }
 
@@ -83,12 +111,15 @@ static struct matrix_error *tell(const struct sockaddr_storage *address, const c
 
 static struct matrix_error *run(const struct options *options, int *number)
 {
-    struct metrics metrics = {0};
+    struct metrics_map map = {.interval_ns = options->map_interval_ns};
+    struct metrics metrics = {.map = map.interval_ns ? &map : NULL};
     struct metrics_server *server = NULL;
     struct sockaddr_storage address;
     CLEANUP_FREE char *url = NULL;
     RETURN_IF_ERROR(error_prefix(metrics_parse_address(options->listen, &address), "--listen"));
     RETURN_IF_ERROR(check_target(&metrics, options->target));
+    if (metrics.map)
+        RETURN_IF_ERROR(metrics_map_check());
     look_block_ends(); /* the server's thread inherits it */
     struct matrix_error *error = metrics_serve(&address, &metrics, &server, &url);
     if (!error)
@@ -97,6 +128,7 @@ static struct matrix_error *run(const struct options *options, int *number)
         *number = look_wait_until(UINT64_MAX);
     metrics_stop(server);
     metrics_free(&metrics);
+    free(map.guests);
     return error;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `matrix metrics`: options (metrics.c), HTTP (metrics_http.c), whose figures (metrics_boards.c, metrics_ksm.c),
- * which figures (metrics_table.c) and how they are written (metrics_text.c).
+ * `matrix metrics`: options (metrics.c), HTTP (metrics_http.c), whose figures (metrics_boards.c, metrics_ksm.c,
+ * metrics_map.c), which figures (metrics_table.c) and how they are written (metrics_text.c).
  */
 #ifndef CLI_METRICS_H
 #define CLI_METRICS_H
@@ -43,7 +43,27 @@ struct metrics_process {
     struct metrics_ksm ksm;
 };
 
+/* A guest as the last map found it: what of its memory is merged, and its part of what that saves. */
+struct metrics_merged {
+    pid_t pid;
+    unsigned core;
+    uint64_t id;
+    uint64_t merged_bytes;
+    double saved_bytes;
+};
+
+/* What KSM merged of each guest. All times CLOCK_MONOTONIC. */
+struct metrics_map {
+    uint64_t interval_ns;
+    uint64_t next_ns;              /* when the next is due */
+    uint64_t taken_ns;             /* 0: there is none */
+    uint64_t duration_ns;          /* what it took */
+    struct metrics_merged *guests; /* by pid, core and id; to be freed */
+    size_t count;
+};
+
 struct metrics {
+    struct metrics_map *map; /* the caller's; NULL: none is taken */
     const char *socket_path; /* only this one; NULL: */
     pid_t pid;               /* only that process's; 0: all */
     struct metrics_process *processes;
@@ -56,6 +76,18 @@ struct matrix_error *metrics_look(struct metrics *metrics) MATRIX_MUST_CHECK;
 void metrics_free(struct metrics *metrics);
 
 struct metrics_ksm metrics_ksm_read(pid_t pid);
+
+/* Whether maps can be taken here: EPERM without CAP_SYS_ADMIN. */
+struct matrix_error *metrics_map_check(void) MATRIX_MUST_CHECK;
+
+/* Takes one if it is due, of all guests that metrics_look has found. Where that fails it says so, and nothing
+ * is known until it can be taken. */
+void metrics_map_look(struct metrics *metrics);
+
+/* NULL: nothing is known of this guest. */
+const struct metrics_merged *metrics_map_find(const struct metrics_map *map,
+                                              const struct metrics_process *process,
+                                              const struct matrix_board_guest *guest);
 
 /* --- which ----------------------------------------------------------------------------------- */
 
@@ -85,6 +117,7 @@ struct metrics_table {
 extern const struct metrics_table metrics_of_guests;    /* entry: struct matrix_board_guest */
 extern const struct metrics_table metrics_of_cores;     /* entry: struct metrics_process */
 extern const struct metrics_table metrics_of_processes; /* the same */
+extern const struct metrics_table metrics_of_merged;    /* entry: struct metrics_merged */
 
 /* --- how ------------------------------------------------------------------------------------- */
 

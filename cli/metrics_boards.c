@@ -276,5 +276,6 @@ struct matrix_error *metrics_look(struct metrics *metrics)
         process->is_silent = true;
         process->retry_ns = clock_now_ns(CLOCK_MONOTONIC) + RETRY_NS;
     }
+    metrics_map_look(metrics);
     return NULL;
 }

@@ -197,6 +197,14 @@ static void write_profit(FILE *file, const struct metrics_family *family, const 
     print_if(file, family, labels, ksm->knows_profit, ksm->profit_bytes);
 }
 
+static void write_saved(FILE *file, const struct metrics_family *family, const char *labels,
+                        const void *entry)
+{
+    const struct metrics_merged *merged = entry;
+    print_name(file, family, labels);
+    fprintf(file, "%.0f\n", merged->saved_bytes);
+}
+
 /* --- tables ---------------------------------------------------------------------------------- */
 
 #define GUEST(field) offsetof(struct matrix_board_guest, field)
@@ -252,8 +260,14 @@ static const struct metrics_family of_processes[] = {
     {"process_ksm_zero_bytes", GAUGE, "bytes", "Memory of the process for which KSM has put the zero page.", write_zero, 0},
     {"process_ksm_profit_bytes", GAUGE, "bytes", "What KSM saves in this process less what it costs; can be negative.", write_profit, 0},
 };
+
+static const struct metrics_family of_merged[] = {
+    {"guest_ksm_merged_bytes", GAUGE, "bytes", "Memory of the guest whose pages KSM has merged, by the last map.", write_u64, offsetof(struct metrics_merged, merged_bytes)},
+    {"guest_ksm_saved_bytes", GAUGE, "bytes", "The guest's part of what that saves.", write_saved, 0},
+};
 /* clang-format on */
 
 const struct metrics_table metrics_of_guests = {of_guests, COUNT(of_guests)};
 const struct metrics_table metrics_of_cores = {of_cores, COUNT(of_cores)};
 const struct metrics_table metrics_of_processes = {of_processes, COUNT(of_processes)};
+const struct metrics_table metrics_of_merged = {of_merged, COUNT(of_merged)};

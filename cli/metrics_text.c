@@ -4,6 +4,7 @@
  * the samples. See metrics.h.
  */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "cli/common.h"
 #include "cli/metrics.h"
@@ -107,6 +108,41 @@ static void print_guests(FILE *file, const struct metrics *metrics, enum metrics
     }
 }
 
+/* Who has come since the last map has no samples. */
+static void print_merged(FILE *file, const struct metrics *metrics, enum metrics_format format)
+{
+    for (size_t i = 0; i < metrics_of_merged.count; i++) {
+        const struct metrics_family *family = &metrics_of_merged.families[i];
+        print_head(file, family, format);
+        for (size_t j = 0; j < metrics->count; j++) {
+            const struct metrics_process *process = &metrics->processes[j];
+            for (size_t k = 0; process->is_shown && k < process->guest_count; k++) {
+                const struct metrics_merged *merged =
+                    metrics_map_find(metrics->map, process, &process->guests[k]);
+                if (merged)
+                    family->write(file, family, process->labels[k], merged);
+            }
+        }
+    }
+}
+
+/* How old the last map is, and how long it took. */
+static void print_map(FILE *file, const struct metrics *metrics, enum metrics_format format)
+{
+    static const struct metrics_family age = {
+        .name = "ksm_map_age_seconds", .unit = "seconds", .help = "How old the last map is."};
+    static const struct metrics_family duration = {
+        .name = "ksm_map_duration_seconds", .unit = "seconds", .help = "How long it took."};
+    const struct metrics_map *map = metrics->map;
+    const uint64_t now_ns = clock_now_ns(CLOCK_MONOTONIC);
+    print_head(file, &age, format);
+    if (map->taken_ns)
+        fprintf(file, METRICS_PREFIX "%s %.3f\n", age.name, (double)(now_ns - map->taken_ns) / 1e9);
+    print_head(file, &duration, format);
+    if (map->taken_ns)
+        fprintf(file, METRICS_PREFIX "%s %.9f\n", duration.name, (double)map->duration_ns / 1e9);
+}
+
 static void print_processes(FILE *file, const struct metrics *metrics, enum metrics_format format,
                             const struct metrics_table *table, bool by_core)
 {
@@ -151,9 +187,13 @@ struct matrix_error *metrics_print(const struct metrics *metrics, enum metrics_f
     if (!file)
         return error_host(errno, "write the metrics");
     print_guests(file, metrics, format);
+    if (metrics->map)
+        print_merged(file, metrics, format);
     print_processes(file, metrics, format, &metrics_of_cores, true);
     print_processes(file, metrics, format, &metrics_of_processes, false);
     print_self(file, metrics, format);
+    if (metrics->map)
+        print_map(file, metrics, format);
     if (format == METRICS_OPENMETRICS)
         fputs("# EOF\n", file);
     if (fclose(file) == 0)

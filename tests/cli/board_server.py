@@ -5,6 +5,7 @@ watching.sh and metrics.sh. What it says is made up, and so known to the test.
 board_server.py DIRECTORY KIND [SECONDS]
     PID.sock in DIRECTORY answers; the run ends after SECONDS (default: never), the process later.
     What it was asked is appended to PID.asked there, a line each.
+    KIND wild: where its guests have their memory nobody can have any.
     KIND live: its figures go on in real time, and guests can be managed as those of a cloud.
 """
 import array
@@ -70,10 +71,11 @@ class Board:
 
     def guest(self, slot, identity, name, group=b"", state=b"ready", weight=1, floor=0, ceiling=0,
               cpu=0, contended=0, total=0, entitled=0, exits=0, work=0, seen=0):
+        region = {"wild": (0, (1 << 47) - PAGE, 1 << 46) if identity == 1 else (5, PAGE + 7, 16 << 20)}
         self.entry(self.guest_offset + slot * self.guest_bytes, GUEST.pack(
             identity, seen or now(), name, group, state, weight, floor, ceiling, 1, 0, cpu, contended, 0, total,
-            entitled, 1, 2, 3, exits, 0, 0, 0, 0, 0, 0, 0, work, 16 << 20, 0, 0, 0, 1, 0, 4096, 16 << 20,
-            *[0] * 9))
+            entitled, 1, 2, 3, exits, 0, 0, 0, 0, 0, 0, 0, work, 16 << 20, 0, 0, 0, 1,
+            *region.get(kind, (0, PAGE, 16 << 20)), *[0] * 9))
         self.used = max(self.used, slot + 1)
         self.put(112, struct.pack("<Q", self.used))
 
@@ -246,7 +248,7 @@ listener.bind(f"{directory}/{os.getpid()}.sock")
 listener.listen()
 print(os.getpid(), flush=True)
 threading.Thread(target=serve, args=(listener, board, kind), daemon=True).start()
-if kind in ("good", "hostile", "odd_name", "many_descriptors", "twins"):
+if kind in ("good", "hostile", "odd_name", "many_descriptors", "twins", "wild"):
     run(board, float(sys.argv[3]) if len(sys.argv) > 3 else 600)
 elif kind == "live":
     while True:

@@ -77,6 +77,12 @@ fails 125 "has no such address" "somebody else's address" --listen 192.0.2.1:0
 fails 122 "process 1 runs no guests" "a pid that runs none" --listen 127.0.0.1:0 1
 fails 125 "$scratch/none.sock" "a socket that is not there" --listen 127.0.0.1:0 "$scratch/none.sock"
 
+fails 122 "--ksm" "an interval that is none" --ksm=often
+fails 122 "use 1s or more" "maps all the time" --ksm=10ms
+attempt timeout 20 setpriv --bounding-set -all --inh-caps -all "$matrix" metrics --listen 127.0.0.1:0 --ksm
+check "maps that the kernel does not allow: 125" has_status 125
+check "... and what helps" complains "run it as root"
+
 # --- nobody --------------------------------------------------------------------------------------
 serves
 check "it says where it is" grep -qE '^http://127.0.0.1:[0-9]+/metrics$' "$scratch/url"
@@ -139,9 +145,10 @@ if grep -q ksm_merging_pages "/proc/$first/ksm_stat" 2>/dev/null; then
 else
     skip "KSM, by process" "this kernel does not count it"
 fi
-check "each metric is in the manual, and no other" holds "
-    {name + ('_total' if f.type == 'counter' else '') for name, f in families.items()} ==
-    set(__import__('re').findall(r'^\| \`(matrix_\w+)\`', open('$here/../../docs/metrics.md').read(), __import__('re').M))"
+manual="set(__import__('re').findall(r'^\| \`(matrix_\w+)\`', open('$here/../../docs/metrics.md').read(), __import__('re').M))"
+check "each metric is in the manual, and none else but those of --ksm" holds "
+    $manual - {name + ('_total' if f.type == 'counter' else '') for name, f in families.items()} ==
+    {'matrix_guest_ksm_merged_bytes', 'matrix_guest_ksm_saved_bytes', 'matrix_ksm_map_age_seconds', 'matrix_ksm_map_duration_seconds'}"
 for _ in 1 2 3; do scrapes; done
 check "it was asked once" [ "$(wc -l <"$MATRIX_RUNTIME_DIR/$first.asked")" -eq 1 ]
 
@@ -225,6 +232,33 @@ check "a run that is over is not shown, though its process is there" holds "valu
 dies "$server"
 stops TERM
 check "SIGTERM: 143" has_status 143
+
+# --- what KSM merged of each guest ---------------------------------------------------------------
+# With memory that is merged: tests/lab/translate.sh.
+if [ "$(id -u)" = 0 ]; then
+    runs wild
+    serves --ksm=1s
+    scrapes
+    check "memory that nobody has touched is not merged" holds "
+        value('matrix_guest_ksm_merged_bytes', guest='neo', pid='$first') == value('matrix_guest_ksm_saved_bytes', guest='neo', pid='$first') == 0"
+    check "of memory that cannot be nothing is said" holds "
+        samples('matrix_guest_weight', pid='$server') and not samples('matrix_guest_ksm_merged_bytes', pid='$server')"
+    check "the map's age and time" holds "0 <= value('matrix_ksm_map_age_seconds') < 60 and 0 < value('matrix_ksm_map_duration_seconds') < 60"
+    check "with --ksm, too, each metric is in the manual" holds "
+        $manual == {name + ('_total' if f.type == 'counter' else '') for name, f in families.items()}"
+    form=plain
+    asks GET /metrics
+    check "in the older format, too" holds "value('matrix_guest_ksm_merged_bytes', guest='neo', pid='$first') == 0"
+    form=
+    dies "$server"
+    rm "$MATRIX_RUNTIME_DIR/$server.sock"
+    sleep 1
+    scrapes
+    check "somebody has ended: the others' maps go on" holds "samples('matrix_guest_ksm_merged_bytes', guest='neo', pid='$first')"
+    stops TERM
+else
+    skip "maps" "not root"
+fi
 
 # --- one of several ------------------------------------------------------------------------------
 runs good

@@ -148,6 +148,30 @@ import csv, sys
 rows = [row for row in csv.DictReader(open(sys.argv[1])) if row['subject'] == 'trinity']
 sys.exit(not (len(rows) > 3 and all(row['pid'] == sys.argv[2] and int(row['ksm_merging_pages']) > 0 for row in rows)))
 " "$scratch/csv" "$run"
+
+# By guest, in the metrics: as the map has it while nothing is merged.
+echo 0 >$ksm/run
+"$matrix" metrics --ksm --listen 127.0.0.1:0 >"$scratch/url" 2>"$scratch/err" </dev/null &
+metrics=$!
+for ((i = 0; i < 100; i++)); do [ -s "$scratch/url" ] && break; sleep 0.1; done
+python3 -c 'import sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())' "$(cat "$scratch/url")" >"$scratch/metrics"
+kill "$metrics"
+attempt "$matrix" ksm map --json neo morpheus trinity alone
+check "matrix metrics --ksm says of each guest what the map does" python3 -c "
+import json, re, sys
+vms = {vm['name']: vm for vm in json.load(open(sys.argv[1]))['subjects']}
+text = open(sys.argv[2]).read()
+def metric(name):
+    found = re.findall(r'^matrix_guest_ksm_' + name + r'_bytes{guest=\"(\w+)\".*} (\d+)$', text, re.M)
+    return {guest: int(value) for guest, value in found}
+merged = {name: (vm['shared_pages'] + vm['within_pages']) * 4096 for name, vm in vms.items()}
+print(merged, metric('merged'), metric('saved'))
+sys.exit(not (len(merged) == 4 and metric('merged') == merged and merged['neo'] > 0 and merged['alone'] == 0 and
+              all(abs(metric('saved')[name] - vms[name]['saved_bytes']) <= 1 for name in vms)))
+" "$scratch/out" "$scratch/metrics"
+echo 1 >$ksm/run
+
 echo 2 >$ksm/run
 "$matrix" translate --json neo 0x400000 >"$scratch/out"
 check "unmerged: with nobody any more" json "result['addresses'][0]['merged_with'] == []"
