@@ -106,6 +106,8 @@ struct matrix_error *matrix_machine_replace(struct matrix_machine *machine, stru
     letter->act = act_replace;
     letter->vm = vm;
     guest->vm = vm;
+    /* In the books, too: the old one and its name are soon gone. */
+    *(guest->group ? &guest->entity.name : &guest->unit->item.name) = vm->name;
     guest->replacing++;
     unit_ask(machine, guest->unit, letter);
     return NULL;

@@ -302,6 +302,36 @@ static void the_ended_keep_their_floors(void **state)
     fake_destroy(&other);
 }
 
+/* Whoever stands in a place has its name in what is refused, and not who was there before: that name is gone. */
+static void refusals_name_who_is_there(void **state)
+{
+    struct scene scene = {0};
+    struct fake others[2], late;
+    char names[2][8] = {"count", "count"};
+    scene_create(&scene, (struct matrix_machine_options){
+                             .cores = 1, .keeps_ended = true, .duration_ns = 300 * MILLISECOND});
+    struct matrix_machine_contract tenant = weight(1), loose = weight(1), member = weight(1);
+    tenant.contract.floor_ppm = loose.contract.floor_ppm = member.contract.floor_ppm = 400000;
+    success(matrix_machine_add_group(scene.machine, "tenant", &tenant, &scene.group));
+    member.group = scene.group;
+    struct fake *first = add(&scene, names[0], loose), *second = add(&scene, names[1], member);
+    assert_int_equal(run(&scene).end, MATRIX_CORE_ALL_ENDED);
+    fake_create(&others[0], "trinity", NULL);
+    fake_create(&others[1], "tank", NULL);
+    success(matrix_machine_replace(scene.machine, &first->vm, &others[0].vm));
+    success(matrix_machine_replace(scene.machine, &second->vm, &others[1].vm));
+    memset(names, '?', sizeof(names));
+    fake_create(&late, "late", NULL);
+    refused(matrix_machine_add(scene.machine, &late.vm, &loose), "trinity 40 %");
+    refused(matrix_machine_add(scene.machine, &late.vm, &member), "tank 40 %");
+    loose.contract.floor_ppm = 900000;
+    refused(matrix_machine_set(scene.machine, &others[0].vm, &loose), "trinity 90 %");
+    scene_destroy(&scene);
+    fake_destroy(&others[0]);
+    fake_destroy(&others[1]);
+    fake_destroy(&late);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -310,6 +340,7 @@ int main(void)
         cmocka_unit_test(nobody_is_lost),
         cmocka_unit_test(places_outlive_guests),
         cmocka_unit_test(the_ended_keep_their_floors),
+        cmocka_unit_test(refusals_name_who_is_there),
     };
     return cmocka_run_group_tests_name("machine", tests, NULL, NULL);
 }
