@@ -59,6 +59,7 @@ struct cloud_guest {
     double promised;            /* its share while all can run */
     struct matrix_error *error; /* why it could not be made the last time; NULL: it could */
     bool has_failed;            /* that is news to the lifecycle */
+    bool has_been;              /* since it was added by command: it was made, and ran */
     struct matrix_vm_info past; /* the sums of those that ran before */
     struct matrix_core_guest
         left;                /* the same of its contracts, since which it has left the machine */
@@ -115,6 +116,7 @@ struct cloud {
     struct builder *builder;
     bool keeps;        /* it goes on when nothing runs */
     bool has_failures; /* a guest has_failed */
+    bool has_refused;  /* a guest could not be made: if it was just added it is to be forgotten */
     bool has_ended;    /* the run is over */
     size_t on_machine; /* guests that were put there */
     json_t *added;     /* the requests that added guests: their strings are in use */

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "cloud/config_life.h"
 #include "cloud/memory_left.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -121,6 +122,36 @@ void cloud_live_removed(struct matrix_machine *machine, struct matrix_vm *vm, vo
     builder_destroy_guest(cloud->builder, vm);
 }
 
+/* Who was added and never came to be is nobody, and the name is free; why is kept for who has asked. */
+static void forget_newcomer(struct cloud *cloud, unsigned index)
+{
+    static const struct life_rules no_rules;
+    struct config_guest *config = &cloud->config.guests[index];
+    struct cloud_guest *guest = &cloud->guests[index];
+    if (!config->added || config->removed || !guest->error || guest->vm || guest->has_been)
+        return;
+    matrix_error_free(life_stop(&cloud->lives, index, now_ns())); /* or it is down already */
+    life_set_rules(&cloud->lives, index, &no_rules);
+    cloud_close_output(cloud, index);
+    free(config->argv);
+    config_life_free(&config->life);
+    config->argv = NULL;
+    config->contract.group = CONFIG_NO_GROUP;
+    config->removed = true;
+    if (guest->past.state == MATRIX_VM_ALIVE)
+        guest->past.state = MATRIX_VM_STOPPED;
+}
+
+/* A file that is read again is compared with the guests as they are: not while that is under way. */
+static void forget_newcomers(struct cloud *cloud)
+{
+    if (!cloud->has_refused || cloud_reload_is_under_way(cloud))
+        return;
+    cloud->has_refused = false;
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        forget_newcomer(cloud, i);
+}
+
 static void made(void *context, struct build *build)
 {
     struct cloud *cloud = context;
@@ -134,7 +165,9 @@ static void made(void *context, struct build *build)
     matrix_error_free(is_wanted ? guest->error : error);
     if (is_wanted)
         guest->error = error;
+    guest->has_been |= is_wanted && !error;
     lives_made(&cloud->lives, build->index, is_wanted && !error, now_ns());
+    cloud->has_refused |= error && is_wanted;
     cloud_tell_promises(cloud);
     cloud_live_look(cloud);
 }
@@ -178,8 +211,10 @@ void cloud_live_look(struct cloud *cloud)
                 continue;
             cloud->guests[i].has_failed = false;
             lives_made(&cloud->lives, i, false, now_ns());
+            cloud->has_refused = true;
         }
     }
+    forget_newcomers(cloud);
     lives_tick(&cloud->lives, now_ns());
     /* When a file is read again, those of the old one end before those of the new one start. */
     if (!cloud->keeps && !cloud->has_failures && !cloud_reload_is_under_way(cloud) &&
@@ -282,6 +317,7 @@ struct matrix_error *cloud_live_add(struct cloud *cloud, const struct config_gue
     if (place == CONFIG_NOWHERE)
         RETURN_IF_ERROR(make_place(cloud));
     matrix_error_free(TAKE(cloud->guests[*index].error));
+    cloud->guests[*index].has_been = false;
     cloud->config.guests[*index] = *config;
     cloud->config.guests[*index].added = true;
     life_set_rules(&cloud->lives, *index, &config->life);

@@ -111,7 +111,19 @@ echo garbage >"$scratch/bad.elf"
 manage add --name bad "$scratch/bad.elf"
 check "one that is none cannot be started" has_status 125
 check "... which says why" complains "bad.elf"
-check "... and the cloud knows" is_now bad '"bad.elf" in result["error"]'
+check "... and the cloud knows" is_now bad '"bad.elf" in result["error"] and result["state"] == "stopped"'
+manage stop bad
+check "... but it is nobody" complains "bad"
+printf 'guests:\n  - {name: greedy, image: spin, floor: 90%%, restart: on-failure}\n' >"$scratch/greedy.yaml"
+manage set a floor=20%
+manage add "$scratch/greedy.yaml"
+check "one whose floor does not fit is refused" has_status 125
+check "... with the sum" complains "110 %"
+manage reload
+check "... and is in nobody's way" has_status 0
+manage add --name greedy --memory 4M hello
+check "... not even its name" has_status 0
+manage set a floor=none
 printf 'guests:\n  - {name: x, image: spin, weight: 10}\n  - {name: y, image: spin}\n' >"$scratch/more.yaml"
 manage add --json "$scratch/more.yaml"
 check "add: the guests of a file" json '[g["guest"] for g in result["guests"]] == ["x", "y"]'
@@ -124,7 +136,7 @@ becomes a 'result["life"] == "running"'
 cloud_ends HUP
 check "SIGHUP ends it" has_status 129
 check "the report has every guest" \
-    reported '[g["name"] for g in result["guests"]] == ["a", "b", "more", "bad", "x", "y"]'
+    reported '[g["name"] for g in result["guests"]] == ["a", "b", "more", "bad", "greedy", "x", "y"]'
 check "... and splits at each change" \
     reported '[p["change"] for p in result["periods"]][:4] == ["start", "pause a", "resume a", "set a"]'
 check "... without a gap" \
