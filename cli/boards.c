@@ -60,6 +60,9 @@ static struct matrix_error *nobody(const char *target, size_t silent)
 {
     const char *remedy = silent ? "some who run guests do not answer: are they stopped (Ctrl-Z)?"
                                 : "start some: `matrix cloud FILE`; other users' are for root";
+    if (target && silent)
+        return error_new(MATRIX_ERROR_HOST, 0, "is it stopped (Ctrl-Z)?",
+                         "process %s does not answer", target);
     if (target)
         return error_new(MATRIX_ERROR_USAGE, 0, remedy, "process %s runs no guests", target);
     return error_new(MATRIX_ERROR_HOST, 0, remedy, "nobody runs guests here");
@@ -78,7 +81,14 @@ struct matrix_error *cli_boards_open(const char *target, struct cli_board **boar
         RETURN_IF_ERROR(cli_parse_pid(target, &pid));
     RETURN_IF_ERROR(control_list(pid, &vms, &vm_count, &silent));
     RETURN_IF_ERROR(append_all(vms, vm_count, target != NULL, boards, count));
-    return *count ? NULL : nobody(target, silent);
+    if (!*count)
+        return nobody(target, silent);
+    if (silent)
+        fprintf(stderr,
+                "matrix: %zu of those who run guests do not answer, and are left out: are they "
+                "stopped (Ctrl-Z)?\n",
+                silent);
+    return NULL;
 }
 
 void cli_boards_close(struct cli_board *boards, size_t count)

@@ -105,7 +105,7 @@ static bool read_guest(struct control_call *call, struct config_guest *guest)
         memory_bytes % 4096)
         return control_refuse(call, "bad_request", "memory_bytes: 2 MiB or more, whole pages");
     if (group && (guest->contract.group = cloud_command_group(cloud, group)) == CONFIG_NO_GROUP)
-        return control_refuse(call, "no_such_group", "there is no group of that name");
+        return control_refuse(call, "no_such_group", "there is no group %.64s", group);
     guest->memory_bytes = (uint64_t)memory_bytes;
     guest->mergeable = mergeable;
     guest->console = console;

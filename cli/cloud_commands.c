@@ -15,7 +15,7 @@ bool cloud_command_guest(struct control_call *call, const char *name, unsigned *
         if (!cloud->config.guests[*index].removed &&
             strcmp(cloud->config.guests[*index].name, name) == 0)
             return true;
-    control_refuse(call, "no_such_guest", "there is no guest of that name");
+    control_refuse(call, "no_such_guest", "there is no guest %.64s", name);
     return false;
 }
 
@@ -170,7 +170,7 @@ static json_t *set_group(struct control_call *call, const char *name,
     struct cloud *cloud = call->context;
     const int index = cloud_command_group(cloud, name);
     if (index == CONFIG_NO_GROUP)
-        return control_refuse(call, "no_such_group", "there is no group of that name");
+        return control_refuse(call, "no_such_group", "there is no group %.64s", name);
     struct config_contract contract = cloud->config.groups[index].contract;
     if (!cloud_command_contract(call, request, &contract))
         return NULL;

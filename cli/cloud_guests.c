@@ -234,13 +234,16 @@ static const char *state_of(const struct cloud *cloud, unsigned index,
         return cloud->guests[index].error ? "failed" : life_state_name(life);
     if (cloud->has_ended)
         return now->guest.state;
-    if (life == LIFE_WAITING || life == LIFE_STARTING || life == LIFE_BACKOFF)
+    if (life == LIFE_WAITING || life == LIFE_STARTING || life == LIFE_BACKOFF ||
+        life == LIFE_STOPPED)
         return life_state_name(life);
     if (now->info.state != MATRIX_VM_ALIVE)
         return now->guest.state;
-    if (life == LIFE_PAUSED || life == LIFE_STOPPED)
+    if (life == LIFE_PAUSED)
         return life_state_name(life);
-    return strcmp(now->guest.state, "paused") == 0 ? "ready" : now->guest.state;
+    const bool is_between = strcmp(now->guest.state, "paused") == 0 ||
+                            strcmp(now->guest.state, "moving") == 0; /* to its core */
+    return is_between ? "ready" : now->guest.state;
 }
 
 const char *cloud_guest_state(const struct cloud *cloud, unsigned index)

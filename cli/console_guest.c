@@ -127,6 +127,7 @@ struct matrix_error *console_guest_seek(struct console_guest *guest, uint64_t li
         error = error_host(errno, "read what guest %s printed", guest->vm.name);
     RETURN_IF_ERROR(error);
     guest->next = from + find_lines(text, bytes, lines);
+    guest->logs.end = from + bytes; /* up to there lines were counted */
     return NULL;
 }
 

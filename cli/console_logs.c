@@ -58,12 +58,23 @@ static void wait_ms(unsigned ms)
     nanosleep(&time, NULL);
 }
 
+/* Of a piece, what comes before end. */
+static void cut(struct control_logs *logs, uint64_t end)
+{
+    if (logs->next <= end)
+        return;
+    const uint64_t excess = logs->next - end;
+    logs->bytes = excess < logs->bytes ? logs->bytes - (size_t)excess : 0;
+    logs->next = end;
+}
+
 /* What was printed up to then: a guest that goes on printing does not keep us. */
 static struct matrix_error *show_remembered(struct console_show *show, struct console_guest *guest)
 {
     const uint64_t end = guest->logs.end;
     while (!guest->is_gone && guest->next < end) {
         RETURN_IF_ERROR(console_guest_ask(guest));
+        cut(&guest->logs, end);
         RETURN_IF_ERROR(print(show, guest));
     }
     return NULL;

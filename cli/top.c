@@ -216,13 +216,9 @@ static void act(struct top *top, const struct top_action *action)
     char text[128] = "";
     struct matrix_error *error = top_act(&top->source, action, text);
     top->view.is_error = error;
-    /* There is one line: of a refusal it has the cloud's own words, and not at which socket they were said. */
-    static const char asked[] = "asked over the control socket: ";
-    const char *words = error ? strstr(error->message, asked) : NULL;
-    snprintf(top->view.message, sizeof(top->view.message), "%s%s", words ? "refused: " : "",
-             words   ? words + sizeof(asked) - 1
-             : error ? error->message
-                     : text);
+    const bool is_refusal = error && !error->number;
+    snprintf(top->view.message, sizeof(top->view.message), "%s%s", is_refusal ? "refused: " : "",
+             error ? error->message : text);
     matrix_error_free(error);
 }
 

@@ -23,6 +23,7 @@
 /* Guests in one part; and so much more time than a part took passes until the next: 0.4 % of all. */
 #define PART_GUESTS    64
 #define PAUSE_PER_WORK 250
+#define PAUSE_MAX_NS   2000000000ULL /* once in a while it takes long, by the host's doing */
 
 /* So many that are gone can still be looked up: stays name guests by their numbers. */
 #define GONE_KEPT 64
@@ -191,7 +192,8 @@ static void publish_part(struct matrix_core *core, uint64_t now_ns)
     const uint64_t spent_ns = clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
     board->publish_cpu_ns += spent_ns;
     board->publish_count++;
-    const uint64_t wanted_ns = board->interval_ns / parts, least_ns = spent_ns * PAUSE_PER_WORK;
+    const uint64_t wanted_ns = board->interval_ns / parts, pause_ns = spent_ns * PAUSE_PER_WORK;
+    const uint64_t least_ns = pause_ns < PAUSE_MAX_NS ? pause_ns : PAUSE_MAX_NS;
     core->next_board_ns = now_ns + (wanted_ns > least_ns ? wanted_ns : least_ns);
 }
 

@@ -23,6 +23,19 @@ static struct matrix_error *bad(const char *what)
                      "read the answer of the control socket: %s", what);
 }
 
+/* In the server's own words; of which kind is in the code. */
+static struct matrix_error *refusal(const char *code, const char *message)
+{
+    if (strcmp(code, "unknown_command") == 0)
+        return error_new(MATRIX_ERROR_HOST, 0,
+                         "what runs guests by `matrix run` cannot manage them; or is it a Matrix "
+                         "of another version?",
+                         "the process does not know this command");
+    const bool is_usage = strcmp(code, "no_such_guest") == 0 ||
+                          strcmp(code, "no_such_group") == 0 || strcmp(code, "bad_request") == 0;
+    return error_new(is_usage ? MATRIX_ERROR_USAGE : MATRIX_ERROR_HOST, 0, NULL, "%.400s", message);
+}
+
 struct matrix_error *reply_parse(const char *text, size_t bytes, json_t **answer)
 {
     const char *code, *message;
@@ -35,8 +48,7 @@ struct matrix_error *reply_parse(const char *text, size_t bytes, json_t **answer
         error = bad("not the version that is known here");
     else if (json_unpack(object, "{s:{s:s, s:s}}", "error", "code", &code, "message", &message) ==
              0)
-        error = error_new(MATRIX_ERROR_HOST, strcmp(code, "no_such_guest") == 0 ? ENOENT : 0, NULL,
-                          "asked over the control socket: %.200s (%.40s)", message, code);
+        error = refusal(code, message);
     if (error) {
         json_decref(object);
         return error;

@@ -210,5 +210,7 @@ struct matrix_error *talk_ask(struct talk *talk, const json_t *request, json_t *
     text[bytes] = '\n'; /* in the place of the end */
     RETURN_IF_ERROR(send_line(talk, text, bytes + 1));
     RETURN_IF_ERROR(receive_line(talk, &bytes));
-    return error_prefix(reply_parse(talk->line, bytes, answer), "%s", talk->path);
+    struct matrix_error *error = reply_parse(talk->line, bytes, answer);
+    /* A refusal speaks for itself. */
+    return error && error->number ? error_prefix(error, "%s", talk->path) : error;
 }

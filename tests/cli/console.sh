@@ -156,8 +156,11 @@ follow_ends
 check "who follows has all that was printed before the cloud was over" prints "done: 60000 units"
 
 cloud_begins 'keep: yes
-guests: [{name: a, image: spin}]
+guests: [{name: a, image: spin}, {name: busy, image: chatter, output: /dev/null}]
 '
+manage logs --lines 2 busy
+check "logs --lines: not more of one that goes on printing" test "$(grep -c '^line ' "$scratch/out")" -le 2
+manage stop busy
 manage add --console --name more talk --read
 attach 'added\n' --eof more
 check "add --console: a guest with an input" prints "added"

@@ -134,7 +134,7 @@ check("w: a weight is typed", screen.shows(r"^>  neo +r\S+ +150 ") and was_asked
     pid, {"command": "set", "weight": 150, "guest": "neo"}), screen.text())
 check("... and shares follow", screen.shows(r"^>  neo .* 83\.3% "), screen.text())
 screen.press("w666\r")
-check("what is refused is said, escaped", screen.shows(r"refused: the floors \\x1b\[31m pass 100 % \(failed\)"), screen.text())
+check("what is refused is said, escaped", screen.shows(r"refused: set: the floors \\x1b\[31m pass 100 %"), screen.text())
 screen.press("\x1b[A")
 check("up: the group", screen.shows(r"^> ?zion "), screen.text())
 screen.press("-")

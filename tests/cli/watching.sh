@@ -48,6 +48,15 @@ check "neo's line" grep -qE '^ +3  neo +tenant  running +70   20 %     50 % +70.
 check "morpheus's line" grep -qE '^ +3  morpheus +- +ready +30 +- +- +30.00 %  31.00 % ' "$scratch/out"
 check "nobody who is gone" bash -c '! grep -q left "$1"' - "$scratch/out"
 check "what loop and board took" prints "The loop took 0.99 % of the CPU time, the board 0.010 % of it"
+serves good
+kill -STOP "$server"
+attempt timeout 20 "$matrix" status
+check "one that is stopped among others: it is said" complains "1 of those who run guests do not answer"
+check "... and the others are shown" prints "tenant"
+fails 125 "process $server does not answer" "the one that is stopped" status "$server"
+kill -CONT "$server"
+ends
+server=$pid
 attempt timeout 20 "$matrix" status --json "$pid"
 check "JSON of a pid: 0" has_status 0
 check "as it was made up" json "(
@@ -143,7 +152,7 @@ bad() { # KIND COMPLAINT
     fails 125 "$2" "$1" status "$server"
     ends
 }
-bad old "unknown_command"
+bad old "does not know this command"
 bad no_descriptor "an answer without a board"
 bad wrong_descriptor "no memory of a fixed size"
 bad unsealed "no memory of a fixed size"
