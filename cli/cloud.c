@@ -245,7 +245,9 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
         cloud_guests_warn(cloud);
     if (options->check) {
         *status = EXIT_SUCCESS;
-        return error_prefix(cloud_check(cloud, options->json, stdout), "%s", options->file);
+        RETURN_IF_ERROR(
+            error_prefix(cloud_check(cloud, options->json, stdout), "%s", options->file));
+        return error_prefix(cloud_check_guests(cloud, options->file), "%s", options->file);
     }
     if (!options->quiet)
         cloud_cores_warn(cloud);

@@ -162,7 +162,13 @@ struct matrix_error *cloud_create_groups(struct cloud *cloud);
 struct matrix_error *cloud_create_guests(struct cloud *cloud, const char *file);
 void cloud_destroy_guests(struct cloud *cloud);
 
-/* Says so if they may come to need more memory than there is: it is only taken when it is touched. */
+/* Whether the images of all guests can be loaded. */
+struct matrix_error *cloud_check_guests(struct cloud *cloud, const char *file) MATRIX_MUST_CHECK;
+struct matrix_error *cloud_check_image(const char *directory,
+                                       const struct config_guest *guest) MATRIX_MUST_CHECK;
+
+/* Says so if they may come to need more memory than there is, which is only taken when it is touched; and if the
+ * policy does not keep what is promised. */
 void cloud_guests_warn(const struct cloud *cloud);
 
 /* Opens the file that the guest prints to, if it has one that is not open yet. */

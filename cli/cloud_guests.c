@@ -7,6 +7,8 @@
 #include "base/parse.h"
 #include "cli/find_image.h"
 #include "cloud/memory_left.h"
+#include "cloud/policy.h"
+#include "vmm/image.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -18,9 +20,17 @@
 /* What a guest may print per second: enough for any log, too little to drown its neighbours. */
 #define OUTPUT_RATE (256 << 10)
 
+/* What the paths of the file are relative to. */
+static struct matrix_error *set_directory(struct cloud *cloud, const char *file)
+{
+    CLEANUP_FREE char *copy = strdup(file);
+    cloud->directory = copy ? strdup(dirname(copy)) : NULL;
+    return cloud->directory ? NULL : error_host(ENOMEM, "find the directory of %s", file);
+}
+
 /* --- before they are made ---------------------------------------------------------------------- */
 
-void cloud_guests_warn(const struct cloud *cloud)
+static void warn_of_memory(const struct cloud *cloud)
 {
     char all[FORMAT_BYTES], there[FORMAT_BYTES];
     struct memory_left left;
@@ -39,6 +49,41 @@ void cloud_guests_warn(const struct cloud *cloud)
             "out, the kernel ends all of them\n",
             format_size(all, sum), *left.cgroup ? "the cgroup " : "the host", left.cgroup,
             format_size(there, left.bytes));
+}
+
+static void warn_of_policy(const struct cloud *cloud)
+{
+    const char *policy = cloud->config.policy;
+    if (policy && strcmp(policy, policy_name(0)) != 0)
+        fprintf(stderr,
+                PROGRAM
+                ": policy: %s keeps ceilings, and no weight, floor or latency: what is promised is "
+                "what policy: %s would give\n",
+                policy, policy_name(0));
+}
+
+void cloud_guests_warn(const struct cloud *cloud)
+{
+    warn_of_memory(cloud);
+    warn_of_policy(cloud);
+}
+
+struct matrix_error *cloud_check_image(const char *directory, const struct config_guest *guest)
+{
+    struct image image;
+    char path[PATH_MAX];
+    find_image(guest->image, directory, path);
+    RETURN_IF_ERROR(error_prefix(image_open(path, &image), "guest %s", guest->name));
+    image_close(&image);
+    return NULL;
+}
+
+struct matrix_error *cloud_check_guests(struct cloud *cloud, const char *file)
+{
+    RETURN_IF_ERROR(set_directory(cloud, file));
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        RETURN_IF_ERROR(cloud_check_image(cloud->directory, &cloud->config.guests[i]));
+    return NULL;
 }
 
 /* --- made ------------------------------------------------------------------------------------ */
@@ -168,10 +213,9 @@ void cloud_tell_promises(struct cloud *cloud)
 
 struct matrix_error *cloud_create_guests(struct cloud *cloud, const char *file)
 {
-    CLEANUP_FREE char *copy = strdup(file);
-    cloud->directory = copy ? strdup(dirname(copy)) : NULL;
+    RETURN_IF_ERROR(set_directory(cloud, file));
     cloud->guests = calloc(cloud->config.guest_count, sizeof(*cloud->guests));
-    if (!cloud->guests || !cloud->directory)
+    if (!cloud->guests)
         return error_host(ENOMEM, "make the guests");
     for (unsigned i = 0; i < cloud->config.guest_count; i++)
         cloud->guests[i].output_fd = -1;

@@ -25,14 +25,9 @@ static struct matrix_error *check_images(const struct cloud_reload *reload)
 {
     for (unsigned i = 0; i < reload->steps.guest_count; i++) {
         const struct config_step *step = &reload->steps.guests[i];
-        struct image image;
-        char path[PATH_MAX];
-        if (step->change != CONFIG_ADDED && step->change != CONFIG_RESTARTED)
-            continue;
-        const struct config_guest *guest = &reload->new.guests[step->after];
-        find_image(guest->image, reload->cloud->directory, path);
-        RETURN_IF_ERROR(error_prefix(image_open(path, &image), "guest %s", guest->name));
-        image_close(&image);
+        if (step->change == CONFIG_ADDED || step->change == CONFIG_RESTARTED)
+            RETURN_IF_ERROR(
+                cloud_check_image(reload->cloud->directory, &reload->new.guests[step->after]));
     }
     return NULL;
 }

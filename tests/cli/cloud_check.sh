@@ -29,6 +29,15 @@ refuses() {
 # One guest with these keys: NAME KEYS WORD...
 refuses_guest() { refuses "$1" "guests:\n  - {name: a, image: spin, $2}\n" "${@:3}"; }
 
+check_file 'guests:\n  - {name: a, image: spin}\n  - {name: b, image: nothing.elf}\n'
+check "an image that is not there: 121" has_status 121
+check "... and whose it is" complains "guest b"
+check "... but the contract is printed" prints "50 %"
+check_file 'policy: round-robin\nguests:\n  - {name: a, image: spin}\n'
+check "a policy that keeps no contract: it is said" complains "round-robin keeps ceilings, and no weight"
+check_file 'policy: contract\nguests:\n  - {name: a, image: spin}\n'
+check "... and not of the one that does" is_silent
+
 attempt "$matrix" cloud --check "$source_root/examples/tenants.yaml"
 check "the example: 0" has_status 0
 # What stands in the manual is what is printed.
