@@ -78,9 +78,10 @@ void cloud_cores_warn(const struct cloud *cloud)
     for (unsigned k = 1; k < cloud->cores; k++)
         if (cloud->cpus[k] >= 0 && cloud->cpus[k] == cloud->cpus[0]) {
             fprintf(stderr,
-                    PROGRAM ": %u cores share %u host CPUs: contracts hold within each core, but a "
-                            "core is less than a CPU\n",
-                    cloud->cores, k);
+                    PROGRAM
+                    ": %u cores share %u host CPU%s: contracts hold within each core, but a "
+                    "core is less than a CPU\n",
+                    cloud->cores, k, k == 1 ? "" : "s");
             return;
         }
 }

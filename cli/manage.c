@@ -196,7 +196,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 
 #define STATUS                                                                                \
     "\vGUEST is a name, PID:NAME, or the path of a control socket. Exit status: 0 done, 122 " \
-    "bad usage or refused, 125 the host refused, or the guest did not come to run."
+    "bad usage, or nobody of that name, 125 refused, or the guest did not come to run."
 
 static const struct {
     const char *verb;

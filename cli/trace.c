@@ -90,7 +90,8 @@ static void say(const struct traces *traces)
         lost += traces->cores[k].lost;
         is_full |= traces->cores[k].is_full;
     }
-    fprintf(stderr, PROGRAM ": %" PRIu64 " stays of %zu guests in %s", stays, traces->guest_count,
+    fprintf(stderr, PROGRAM ": %" PRIu64 " stays of %zu guest%s in %s", stays, traces->guest_count,
+            traces->guest_count == 1 ? "" : "s",
             format_duration(text, first->end_ns - first->begin_ns));
     if (lost)
         fprintf(stderr, "; %" PRIu64 " were written over before they could be read", lost);
