@@ -77,6 +77,9 @@ struct matrix_error *cli_boards_open(const char *target, struct cli_board **boar
     *count = 0;
     if (target && strchr(target, '/'))
         return append(target, 0, boards, count);
+    if (target && (*target < '0' || *target > '9'))
+        return error_usage("name a process by its pid, or by the path of its control socket",
+                           "%s is neither a pid nor a path", target);
     if (target)
         RETURN_IF_ERROR(cli_parse_pid(target, &pid));
     RETURN_IF_ERROR(control_list(pid, &vms, &vm_count, &silent));

@@ -17,9 +17,12 @@
 
 const char *top_core_name(const struct status_core *core, char text[24])
 {
-    if (core->core.host_cpu < 0)
+    if (core->from.cores > 1)
+        snprintf(text, 24, "%u", core->from.core); /* several may share a host CPU */
+    else if (core->core.host_cpu >= 0)
+        snprintf(text, 24, "%" PRId64, core->core.host_cpu);
+    else
         return "any";
-    snprintf(text, 24, "%" PRId64, core->core.host_cpu);
     return text;
 }
 
