@@ -153,7 +153,8 @@ static struct matrix_error *do_steps(struct experiment *x)
     RETURN_IF_ERROR(experiment_record_begin(x));
     RETURN_IF_ERROR(ksm_lease_set(&x->lease, &x->file->knobs));
     RETURN_IF_ERROR(ksm_knobs_read(x->lease.places.directory, &x->results->during));
-    RETURN_IF_ERROR(experiment_sample(x));
+    /* Named by what comes first, or by experiment_phase_wait. */
+    RETURN_IF_ERROR(experiment_phase_begin(x, false, ""));
     for (x->step = 0; x->step < x->file->step_count && !x->results->signal; x->step++) {
         const struct experiment_step *step = &x->file->steps[x->step];
         RETURN_IF_ERROR(error_prefix(experiment_actions[step->action](x, step), "steps[%zu]: %s",

@@ -39,16 +39,17 @@ static struct matrix_error *do_start(struct experiment *x, const struct experime
 
 static struct matrix_error *wait_for(struct experiment *x, const struct experiment_wait *wait)
 {
-    char time[FORMAT_BYTES];
+    char time[FORMAT_BYTES], label[EXPERIMENT_LABEL_MAX];
+    snprintf(label, sizeof(label), "wait for %s", format_duration(time, wait->for_ns));
+    RETURN_IF_ERROR(experiment_phase_wait(x, label));
     const uint64_t until = clock_now_ns(CLOCK_MONOTONIC) + wait->for_ns;
-    experiment_say(x, false, "waiting for %s", format_duration(time, wait->for_ns));
+    experiment_say(x, false, "waiting for %s", time);
     while (goes_on(x, until)) {
         const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
         experiment_say(x, true, "waiting, %s to go",
                        format_duration(time, until > now ? until - now : 0));
         RETURN_IF_ERROR(experiment_tick(x, until));
     }
-    RETURN_IF_ERROR(experiment_phase_begin(x, false, ""));
     RETURN_IF_ERROR(experiment_sample(x));
     return experiment_phase_end(x, NULL, false);
 }
@@ -97,7 +98,7 @@ static struct matrix_error *wait_flat(struct experiment *x, const struct experim
     char time[FORMAT_BYTES];
     experiment_say(x, false, "waiting until flat, for %s at most",
                    format_duration(time, wait->ceiling_ns));
-    RETURN_IF_ERROR(experiment_phase_begin(x, false, ""));
+    RETURN_IF_ERROR(experiment_phase_wait(x, "wait until flat"));
     ksm_flat_begin(&flat, wait->flat);
     struct matrix_error *error = watch_flatness(x, wait, &flat, &reached);
     if (!error && !x->results->signal) {

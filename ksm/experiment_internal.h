@@ -75,6 +75,11 @@ struct matrix_error *experiment_add_point(struct experiment *x,
 struct matrix_error *experiment_phase_begin(struct experiment *x, bool restart,
                                             const char *label) MATRIX_MUST_CHECK;
 
+/* A wait begins that will end the phase: where there is none one begins, and one without a name gets
+ * this; the first is called after what was done before the steps. */
+struct matrix_error *experiment_phase_wait(struct experiment *x,
+                                           const char *label) MATRIX_MUST_CHECK;
+
 /* It has been waited: the phase ends with the newest point. flat may be NULL. */
 struct matrix_error *experiment_phase_end(struct experiment *x, const struct ksm_flat *flat,
                                           bool reached) MATRIX_MUST_CHECK;
@@ -82,8 +87,8 @@ struct matrix_error *experiment_phase_end(struct experiment *x, const struct ksm
 /* --- experiment_record.c: the recording ------------------------------------------------------ */
 
 struct matrix_error *experiment_record_begin(struct experiment *x) MATRIX_MUST_CHECK;
-/* A sample that is not recorded. */
-struct ksm_sample *experiment_record_look(struct experiment *x);
+/* A sample that is not recorded: x->sample. VMs of which nothing is found yet are looked for before. */
+struct matrix_error *experiment_record_look(struct experiment *x) MATRIX_MUST_CHECK;
 /* A sample for the recording, and a point for the results. */
 struct matrix_error *experiment_record_sample(struct experiment *x,
                                               uint64_t missed) MATRIX_MUST_CHECK;

@@ -14,7 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-/* New processes of a VM are looked for so often. */
+/* New processes of a VM are looked for so often, once one of it is found. */
 #define SCAN_NS NS_PER_S
 
 /* Whether the last sample has it already. */
@@ -39,12 +39,12 @@ struct matrix_error *experiment_record_begin(struct experiment *x)
 }
 
 /* Adds a process under its VM's name, once it has memory that KSM may merge. */
-static struct matrix_error *add_process(struct experiment *x, const struct experiment_vm *vm,
-                                        pid_t pid)
+static struct matrix_error *add_process(struct experiment *x, struct experiment_vm *vm, pid_t pid)
 {
     if (!ksm_mappings_any_mergeable(pid))
         return NULL;
     struct matrix_error *error = ksm_sampler_add(x->sampler, pid, vm->name);
+    vm->found = vm->found || !error;
     /* One that has ended already is seen as such elsewhere. */
     if (!error || (error->number != ESRCH && error->number != ENXIO))
         return error;
@@ -52,7 +52,7 @@ static struct matrix_error *add_process(struct experiment *x, const struct exper
     return NULL;
 }
 
-static struct matrix_error *add_processes(struct experiment *x, const struct experiment_vm *vm)
+static struct matrix_error *add_processes(struct experiment *x, struct experiment_vm *vm)
 {
     CLEANUP_FREE pid_t *pids = NULL;
     size_t count;
@@ -63,32 +63,35 @@ static struct matrix_error *add_processes(struct experiment *x, const struct exp
     return NULL;
 }
 
-/* QEMU is a child of what was started, and its memory is made some time later. */
+/*
+ * QEMU is a child of what was started, and its memory is made some time later. What of a VM is merged
+ * before it is found is missing in the curve: one of which nothing is found yet is looked for each time.
+ */
 static struct matrix_error *look_for_processes(struct experiment *x)
 {
     const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
-    if (now < x->next_scan_ns)
-        return NULL;
-    x->next_scan_ns = now + SCAN_NS;
+    const bool all = now >= x->next_scan_ns;
+    if (all)
+        x->next_scan_ns = now + SCAN_NS;
     for (size_t i = 0; i < x->vm_count; i++)
-        if (x->vms[i].running)
+        if (x->vms[i].running && (all || !x->vms[i].found))
             RETURN_IF_ERROR(add_processes(x, &x->vms[i]));
     return NULL;
 }
 
-struct ksm_sample *experiment_record_look(struct experiment *x)
+struct matrix_error *experiment_record_look(struct experiment *x)
 {
+    RETURN_IF_ERROR(look_for_processes(x));
     x->sample = ksm_sampler_take(x->sampler);
-    return x->sample;
+    return NULL;
 }
 
 struct matrix_error *experiment_record_sample(struct experiment *x, uint64_t missed)
 {
-    RETURN_IF_ERROR(look_for_processes(x));
-    struct ksm_sample *sample = experiment_record_look(x);
-    sample->missed = missed;
-    RETURN_IF_ERROR(ksm_store_add(x->store, sample));
-    return experiment_add_point(x, sample);
+    RETURN_IF_ERROR(experiment_record_look(x));
+    x->sample->missed = missed;
+    RETURN_IF_ERROR(ksm_store_add(x->store, x->sample));
+    return experiment_add_point(x, x->sample);
 }
 
 struct matrix_error *experiment_record_mark(struct experiment *x, const char *text)

@@ -62,7 +62,8 @@ struct matrix_error *experiment_add_point(struct experiment *x, const struct ksm
 
 struct matrix_error *experiment_sample(struct experiment *x)
 {
-    return experiment_add_point(x, experiment_record_look(x));
+    RETURN_IF_ERROR(experiment_record_look(x));
+    return experiment_add_point(x, x->sample);
 }
 
 struct matrix_error *experiment_phase_begin(struct experiment *x, bool restart, const char *label)
@@ -70,7 +71,8 @@ struct matrix_error *experiment_phase_begin(struct experiment *x, bool restart, 
     if (x->in_phase && !restart) {
         const size_t used = strlen(x->phase_label);
         if (label[0] && !x->phase_is_named)
-            snprintf(x->phase_label + used, sizeof(x->phase_label) - used, ", %s", label);
+            snprintf(x->phase_label + used, sizeof(x->phase_label) - used, "%s%s", used ? ", " : "",
+                     label);
         return NULL;
     }
     RETURN_IF_ERROR(experiment_sample(x));
@@ -81,6 +83,23 @@ struct matrix_error *experiment_phase_begin(struct experiment *x, bool restart, 
     x->in_phase = true;
     x->phase_is_named = keeps_name;
     return NULL;
+}
+
+static bool sets_knobs(const struct experiment_file *file)
+{
+    for (unsigned knob = 0; knob < KSM_KNOB_COUNT; knob++)
+        if (file->knobs.text[knob][0])
+            return true;
+    return false;
+}
+
+struct matrix_error *experiment_phase_wait(struct experiment *x, const char *label)
+{
+    if (x->in_phase && x->phase_label[0])
+        return NULL;
+    if (x->results->phase_count == 0)
+        label = sets_knobs(x->file) ? "knobs are set" : "the beginning";
+    return experiment_phase_begin(x, false, label);
 }
 
 struct matrix_error *experiment_phase_end(struct experiment *x, const struct ksm_flat *flat,

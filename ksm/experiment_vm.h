@@ -17,6 +17,7 @@ struct experiment_vm {
     uint64_t log_offset; /* how far the log has been looked through */
     bool running;
     bool asked; /* to end */
+    bool found; /* a process of it has memory that KSM may merge, and is sampled */
     int status; /* as waitpid(2) tells it, once it is not running */
 };
 

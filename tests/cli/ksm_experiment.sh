@@ -155,6 +155,28 @@ check "a wrong number: 1" has_status 1
 check "all numbers are looked at" json "[check['passed'] for check in result['checks']] == [False, True]"
 check "the knobs are as before" settled
 
+# --- when VMs are first seen: in the first sample after they have memory to merge -----------------
+write "  - start: {name: late, command: [sh, -c, 'sleep 0.3; exec $mergeable 1 0']}
+  - wait: {says: ready, name: late}
+  - mark: it is there
+  - wait: {for: 500ms}"
+begin "$scratch/file.yaml"
+end
+attempt "$matrix" ksm export --json "$out/recording.sqlite"
+check "a VM is in the first sample after it has said that it is ready" python3 -c 'import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+ready = [line["time_s"] for line in lines if line["type"] == "mark" and line["text"] == "it is there"]
+after = [line for line in lines if line["type"] == "sample" and line["time_s"] > ready[0]]
+assert "late" in [process["name"] for process in after[0]["processes"]], after[0]' "$scratch/out"
+
+# --- phases --------------------------------------------------------------------------------------
+write "  - wait: {for: 400ms}
+  - wait: {for: 300ms}"
+begin --json --quiet "$scratch/file.yaml"
+end
+check "the first phase begins with the steps, the next where it ends; both have names" json \
+    "[(phase['label'], phase['duration_ns'] >= least) for phase, least in zip(result['phases'], (400e6, 300e6))] == [('knobs are set', True), ('wait for 300.00 ms', True)]"
+
 # --- failures -----------------------------------------------------------------------------------
 write "  - start: {name: one, command: [/nowhere/at/all]}"
 begin "$scratch/file.yaml"
