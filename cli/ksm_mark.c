@@ -14,6 +14,9 @@
 
 #define PROGRAM "matrix ksm mark"
 
+/* SQLite's, beside a file that is being written. */
+#define JOURNAL_SUFFIX "-wal"
+
 /* A label must fit a plot. */
 #define TEXT_BYTES_MAX 200
 
@@ -47,21 +50,54 @@ static int is_recording(const struct dirent *entry)
            length > end && strcmp(entry->d_name + length - end, KSM_RECORD_SUFFIX) == 0;
 }
 
-/* By name, which begins with date and time. */
-static struct matrix_error *find_newest(char name[NAME_MAX + 1])
+/* By name, which begins with date and time; of the same second "ksm-DATE-TIME-2" is after "ksm-DATE-TIME". */
+static int by_age(const struct dirent **a, const struct dirent **b)
+{
+    char names[2][NAME_MAX + 1];
+    const struct dirent *const entries[2] = {*a, *b};
+    for (int i = 0; i < 2; i++)
+        snprintf(names[i], sizeof(names[i]), "%.*s",
+                 (int)(strlen(entries[i]->d_name) - strlen(KSM_RECORD_SUFFIX)), entries[i]->d_name);
+    return strverscmp(names[0], names[1]);
+}
+
+static int is_journal(const struct dirent *entry)
+{
+    const size_t length = strlen(entry->d_name), end = strlen(JOURNAL_SUFFIX);
+    return length > end && strcmp(entry->d_name + length - end, JOURNAL_SUFFIX) == 0;
+}
+
+/* The first or the last of this directory's entries that are such; *found: there is one. */
+static struct matrix_error *find(int (*is_such)(const struct dirent *), bool by_name, bool *found,
+                                 char name[NAME_MAX + 1])
 {
     struct dirent **entries;
-    const int count = scandir(".", &entries, is_recording, alphasort);
+    const int count = scandir(".", &entries, is_such, by_name ? by_age : alphasort);
     if (count < 0)
         return error_host(errno, "look for recordings in this directory");
+    *found = count > 0;
     if (count)
         snprintf(name, NAME_MAX + 1, "%s", entries[count - 1]->d_name);
     for (int i = 0; i < count; i++)
         free(entries[i]);
     free(entries);
-    return count ? NULL
-                 : error_usage("name it: --file FILE", "there is no " KSM_RECORD_PREFIX
-                                                       "*" KSM_RECORD_SUFFIX " in this directory");
+    return NULL;
+}
+
+/* While one is written it has a journal beside it: that may well be the one that is meant. */
+static struct matrix_error *find_newest(char name[NAME_MAX + 1])
+{
+    bool found;
+    char remedy[NAME_MAX + 32] = "name it: --file FILE";
+    RETURN_IF_ERROR(find(is_recording, true, &found, name));
+    if (found)
+        return NULL;
+    RETURN_IF_ERROR(find(is_journal, false, &found, name));
+    if (found)
+        snprintf(remedy, sizeof(remedy), "name it: --file %.*s",
+                 (int)(strlen(name) - strlen(JOURNAL_SUFFIX)), name);
+    return error_usage(remedy,
+                       "there is no " KSM_RECORD_PREFIX "*" KSM_RECORD_SUFFIX " in this directory");
 }
 
 static struct matrix_error *run(const struct mark *mark)

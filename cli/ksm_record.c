@@ -12,7 +12,6 @@
 #include "cli/look.h"
 #include "ksm/schedule.h"
 #include "ksm/store.h"
-#include "ksm/subject.h"
 #include <argp.h>
 #include <errno.h>
 #include <signal.h>
@@ -21,7 +20,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#define PROGRAM "matrix ksm record"
+#define PROGRAM KSM_RECORD_PROGRAM
 
 #define INTERVAL_MINIMUM_NS 10000000ULL
 #define INTERVAL_DEFAULT_NS 5000000000ULL
@@ -31,7 +30,7 @@ enum { KEY_OUT = 256, KEY_APPEND, KEY_PID, KEY_VM, KEY_TITLE, KEY_HOST_ONLY };
 
 static const struct argp_option options[] = {
     {"interval", 'i', "DURATION", 0, "Between two samples, 10ms or more (5s)", 0},
-    {"duration", 'd', "DURATION", 0, "End after this time (at Ctrl-C)", 0},
+    {"duration", 'd', "DURATION", 0, "End after this time, a command by SIGTERM (at Ctrl-C)", 0},
     {"out", KEY_OUT, "FILE", 0, "The recording (ksm-DATE-TIME.sqlite)", 0},
     {"append", KEY_APPEND, NULL, 0, "Add to FILE if it is there, as another session", 0},
     {"title", KEY_TITLE, "TEXT", 0, "What plots and reports call it", 0},
@@ -51,7 +50,7 @@ struct recorder {
     char **command;
     pid_t child;
     int child_status;
-    char name[64]; /* of the recording, where none was given */
+    struct record_file file;
     struct ksm_sampler *sampler;
     struct ksm_store *store;
     struct ksm_schedule schedule;
@@ -73,6 +72,15 @@ struct matrix_error *ksm_parse_interval(const char *text, uint64_t *ns)
     RETURN_IF_ERROR(error_prefix(parse_duration(text, ns), "--interval"));
     if (*ns < INTERVAL_MINIMUM_NS)
         return error_usage("10ms or more", "--interval: %s is too short", text);
+    return NULL;
+}
+
+struct matrix_error *ksm_parse_duration(const char *text, uint64_t *ns)
+{
+    RETURN_IF_ERROR(error_prefix(parse_duration(text, ns), "--duration"));
+    if (*ns == 0)
+        return error_usage("more than 0; without --duration it goes on until Ctrl-C",
+                           "--duration: %s is too short", text);
     return NULL;
 }
 
@@ -98,7 +106,7 @@ static struct matrix_error *set_option(struct recorder *recorder, int key, const
     case 'i':
         return ksm_parse_interval(value, &recorder->interval_ns);
     case 'd':
-        return error_prefix(parse_duration(value, &recorder->duration_ns), "--duration");
+        return ksm_parse_duration(value, &recorder->duration_ns);
     case KEY_OUT:
         recorder->out = value;
         return NULL;
@@ -135,17 +143,6 @@ static error_t parse_argument(int key, char *value, struct argp_state *state)
 
 /* --- what is recorded ---------------------------------------------------------------------- */
 
-/* The kernel counts by process: a process of several guests is one, by the first one's name. */
-static struct matrix_error *add_guest(struct recorder *recorder, const char *name)
-{
-    struct ksm_subject_list list = {0};
-    struct matrix_error *error = error_prefix(ksm_subject_find(name, &list), "--vm");
-    for (size_t i = 0; i < list.count && !error; i++)
-        error = ksm_sampler_add(recorder->sampler, list.subjects[i].pid, list.subjects[i].name);
-    ksm_subject_list_free(&list);
-    return error;
-}
-
 static struct matrix_error *open_sampler(struct recorder *recorder)
 {
     const struct ksm_sampler_options sampling = {
@@ -158,7 +155,7 @@ static struct matrix_error *open_sampler(struct recorder *recorder)
     for (size_t i = 0; i < recorder->target_count; i++) {
         pid_t pid;
         if (recorder->is_vm[i]) {
-            RETURN_IF_ERROR(add_guest(recorder, recorder->targets[i]));
+            RETURN_IF_ERROR(ksm_record_add_guest(recorder->sampler, recorder->targets[i]));
             continue;
         }
         RETURN_IF_ERROR(error_prefix(cli_parse_pid(recorder->targets[i], &pid), "--pid"));
@@ -169,18 +166,11 @@ static struct matrix_error *open_sampler(struct recorder *recorder)
 
 static struct matrix_error *open_store(struct recorder *recorder)
 {
-    if (!recorder->out) {
-        const time_t now = time(NULL);
-        struct tm local;
-        if (!localtime_r(&now, &local) ||
-            !strftime(recorder->name, sizeof(recorder->name),
-                      KSM_RECORD_PREFIX "%Y%m%d-%H%M%S" KSM_RECORD_SUFFIX, &local))
-            return error_host(EOVERFLOW, "name the recording after the time");
-        recorder->out = recorder->name;
-    }
+    /* The file is there by now, and whether it was before is known. */
     const struct ksm_store_options storing = {
-        .title = recorder->title, .interval_ns = recorder->interval_ns, .append = recorder->append};
-    return ksm_store_open(recorder->out, &storing, &recorder->store);
+        .title = recorder->title, .interval_ns = recorder->interval_ns, .append = true};
+    RETURN_IF_ERROR(ksm_record_file_make(&recorder->file, recorder->out, recorder->append));
+    return ksm_store_open(recorder->file.path, &storing, &recorder->store);
 }
 
 /* With the signals that end us as it would have them, and none of our files. */
@@ -223,7 +213,7 @@ static bool all_have_ended(const struct recorder *recorder, const struct ksm_sam
         cli_print_escaped(stderr, process->name);
         fputs(") has ended\n", stderr);
     }
-    return recorder->target_count && !left;
+    return recorder->target_count && !left && !recorder->child;
 }
 
 static struct matrix_error *take_sample(struct recorder *recorder, bool *over)
@@ -237,43 +227,66 @@ static struct matrix_error *take_sample(struct recorder *recorder, bool *over)
     return NULL;
 }
 
+/*
+ * A terminal's SIGINT and SIGQUIT are sent to the command as well, which does with them what it likes.
+ * It is told what only we were. Its end is ours, so that all of it is recorded.
+ */
+static void hand_on(const struct recorder *recorder, int signal_number)
+{
+    if (signal_number == SIGTERM || signal_number == SIGHUP)
+        kill(recorder->child, signal_number);
+}
+
 /* The signal that ended it; 0: the time, the processes or the command. */
 static struct matrix_error *record(struct recorder *recorder, int *signal_number)
 {
     bool over = false;
     recorder->schedule = ksm_schedule_start(clock_now_ns(CLOCK_MONOTONIC), recorder->interval_ns);
-    const uint64_t end =
+    uint64_t end =
         recorder->duration_ns ? recorder->schedule.start_ns + recorder->duration_ns : UINT64_MAX;
     while (!over) {
         const uint64_t due = ksm_schedule_due(&recorder->schedule);
-        *signal_number = look_wait_until(due < end ? due : end);
-        if (*signal_number == SIGCHLD && command_has_ended(recorder))
+        const int got = look_wait_until(due < end ? due : end);
+        if (got == SIGCHLD && command_has_ended(recorder))
             return take_sample(recorder, &over); /* as it is at the end */
-        if (*signal_number == SIGCHLD)
-            continue;
-        if (*signal_number || due > end)
+        if (got == 0 && due <= end) {
+            RETURN_IF_ERROR(take_sample(recorder, &over));
+        } else if (recorder->child) {
+            hand_on(recorder, got ? got : SIGTERM);
+            end = got ? end : UINT64_MAX; /* it is told once that the time is up */
+        } else if (got != SIGCHLD) {
+            *signal_number = got;
             return NULL;
-        RETURN_IF_ERROR(take_sample(recorder, &over));
+        }
     }
     return NULL;
 }
 
-/* A command that is still there when we are told to end is told so, too, and waited for. */
-static void end_command(struct recorder *recorder, int signal_number)
+/* A sample could not be taken: the command is not left behind. */
+static void end_command(struct recorder *recorder)
 {
     if (!recorder->child)
         return;
-    kill(recorder->child, signal_number ? signal_number : SIGTERM);
+    kill(recorder->child, SIGTERM);
     while (waitpid(recorder->child, &recorder->child_status, 0) < 0 && errno == EINTR)
         ;
     recorder->child = 0;
+}
+
+static void tell_start(const struct recorder *recorder)
+{
+    char time[FORMAT_BYTES];
+    fputs(PROGRAM ": recording to ", stderr);
+    cli_print_escaped(stderr, recorder->file.path);
+    fprintf(stderr, " every %s; %s\n", format_duration(time, recorder->interval_ns),
+            recorder->command ? "it ends with the command" : "Ctrl-C ends it");
 }
 
 static void tell_result(const struct recorder *recorder)
 {
     fprintf(stderr, PROGRAM ": %llu sample%s in ", (unsigned long long)recorder->samples,
             recorder->samples == 1 ? "" : "s");
-    cli_print_escaped(stderr, recorder->out);
+    cli_print_escaped(stderr, recorder->file.path);
     if (recorder->schedule.missed)
         fprintf(stderr, ", %llu missed", (unsigned long long)recorder->schedule.missed);
     if (ksm_sampler_skipped(recorder->sampler))
@@ -290,20 +303,23 @@ static struct matrix_error *run(struct recorder *recorder, int *signal_number)
         return error_usage(NULL, "--host-only and processes at once make no sense");
     ksm_raise_file_limit();
     RETURN_IF_ERROR(open_sampler(recorder));
+    look_block_ends(); /* now, so that no file is left of which nothing was recorded */
     RETURN_IF_ERROR(open_store(recorder));
-    look_block_ends();
     look_block_also(SIGCHLD);
-    if (recorder->command)
+    if (recorder->command) {
+        look_block_also(SIGQUIT);
         RETURN_IF_ERROR(start_command(recorder));
+    }
+    tell_start(recorder);
     struct matrix_error *error = record(recorder, signal_number);
-    end_command(recorder, *signal_number);
+    end_command(recorder);
     return error;
 }
 
 static int command_status(const struct recorder *recorder, int signal_number)
 {
     const int status = recorder->child_status;
-    if (signal_number && signal_number != SIGCHLD)
+    if (signal_number)
         return EXIT_SIGNAL + signal_number;
     if (!recorder->command)
         return EXIT_SUCCESS;
@@ -328,7 +344,7 @@ int ksm_record_main(int argc, char **argv)
     int signal_number = 0;
     argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &recorder);
     struct matrix_error *error = run(&recorder, &signal_number);
-    if (!error)
+    if (!error && recorder.samples)
         tell_result(&recorder);
     if (recorder.store) {
         struct matrix_error *end = ksm_store_close(recorder.store);
@@ -337,6 +353,8 @@ int ksm_record_main(int argc, char **argv)
         else
             matrix_error_free(end);
     }
+    if (!recorder.samples && ksm_record_file_discard(&recorder.file) && !error)
+        fputs(PROGRAM ": it was ended before the first sample; there is no recording\n", stderr);
     ksm_sampler_close(recorder.sampler);
     free(recorder.targets);
     free(recorder.is_vm);

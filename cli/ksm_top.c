@@ -56,7 +56,7 @@ static struct matrix_error *set_option(struct top *top, int key, const char *val
     case 'i':
         return ksm_parse_interval(value, &top->interval_ns);
     case 'd':
-        return error_prefix(parse_duration(value, &top->duration_ns), "--duration");
+        return ksm_parse_duration(value, &top->duration_ns);
     case 'n':
         RETURN_IF_ERROR(error_prefix(parse_u64(value, 0, 10000, &number), "--processes"));
         top->shown_processes = (unsigned)number;

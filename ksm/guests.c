@@ -49,6 +49,25 @@ static char *list_names(const struct ksm_guests *guests)
     return fclose(file) == 0 ? names : NULL;
 }
 
+#define MORE_BYTES 32 /* for " and 4294967295 more" */
+
+void ksm_guests_names(const struct ksm_guests *guests, char *names, size_t bytes)
+{
+    size_t used = 0;
+    names[0] = '\0';
+    for (size_t i = 0; i < guests->count; i++) {
+        const bool is_last = i + 1 == guests->count;
+        const char *between = i == 0 ? "" : is_last ? " and " : ", ";
+        const size_t needed = strlen(between) + strlen(guests->vms[i].name);
+        if (i && used + needed + (is_last ? 1 : MORE_BYTES) > bytes) {
+            snprintf(names + used, bytes - used, " and %zu more", guests->count - i);
+            return;
+        }
+        snprintf(names + used, bytes - used, "%s%s", between, guests->vms[i].name);
+        used = strlen(names);
+    }
+}
+
 static struct matrix_error *no_guest(const struct ksm_guests *guests, const char *text,
                                      size_t silent)
 {

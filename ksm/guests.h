@@ -24,6 +24,9 @@ struct matrix_error *ksm_guests_of(pid_t pid, struct ksm_guests *guests) MATRIX_
 struct matrix_error *ksm_guests_named(const char *text,
                                       struct ksm_guests *guests) MATRIX_MUST_CHECK;
 
+/* "neo, morpheus and trinity"; what does not fit is counted: "neo and 11 more". */
+void ksm_guests_names(const struct ksm_guests *guests, char *names, size_t bytes);
+
 /* Asks where the memory of a guest is. start_time_ns is not filled. */
 struct matrix_error *ksm_guest_subject(const struct control_vm *vm,
                                        struct ksm_subject *subject) MATRIX_MUST_CHECK;

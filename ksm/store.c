@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define WHAT_SAMPLE "record a sample in"
 
@@ -114,13 +115,22 @@ static struct matrix_error *insert_session(struct ksm_store *store,
     return NULL;
 }
 
-static struct matrix_error *make_file(const char *path, const struct ksm_store_options *options)
+struct matrix_error *ksm_store_make_file(const char *path, bool append, bool *made)
 {
-    CLEANUP_CLOSE int fd =
-        open(path, O_RDWR | O_CREAT | O_CLOEXEC | (options->append ? 0 : O_EXCL), 0666);
-    if (fd < 0 && errno == EEXIST)
+    struct stat status;
+    const int flags = O_RDWR | O_CREAT | O_CLOEXEC;
+    CLEANUP_CLOSE int fd = open(path, flags | O_EXCL, 0666);
+    *made = fd >= 0;
+    if (fd >= 0)
+        return NULL;
+    if (errno != EEXIST)
+        return error_host(errno, "make the recording %s", path);
+    if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+        return error_usage("name a file in it", "%s is a directory", path);
+    if (!append)
         return error_usage("--append adds to it; or take another name",
                            "%s is there already, and would be written over", path);
+    fd = open(path, flags, 0666);
     return fd < 0 ? error_host(errno, "make the recording %s", path) : NULL;
 }
 
@@ -128,7 +138,8 @@ static struct matrix_error *open_store(struct ksm_store *store, const char *path
                                        const struct ksm_store_options *options)
 {
     static uint64_t tokens;
-    RETURN_IF_ERROR(make_file(path, options));
+    bool made;
+    RETURN_IF_ERROR(ksm_store_make_file(path, options->append, &made));
     RETURN_IF_ERROR(database_open(path, DATABASE_CREATE, &store->database));
     for (unsigned i = 0; i < STATEMENTS; i++)
         RETURN_IF_ERROR(database_prepare(store->database, statements[i], &store->statements[i]));

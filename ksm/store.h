@@ -21,6 +21,13 @@ struct ksm_store_options {
 struct ksm_store;
 
 /*
+ * Makes an empty file for a recording, which ksm_store_open with append then makes one. Is it there
+ * already: with append *made is false, else it is an error.
+ */
+struct matrix_error *ksm_store_make_file(const char *path, bool append,
+                                         bool *made) MATRIX_MUST_CHECK;
+
+/*
  * Makes a recording, or adds a session to one. Fails if the file exists and is not to be appended to,
  * or is no recording.
  */

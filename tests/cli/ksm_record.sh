@@ -52,6 +52,7 @@ cd "$scratch"
 attempt "${ksm[@]}" record --host-only --interval 20ms --duration 200ms --out host.sqlite
 check "record ends when its time is over" has_status 0
 check "and says how many samples there are" complains "samples in host.sqlite"
+check "and at its start where to, and how it ends" complains "recording to host.sqlite every 20.00 ms; Ctrl-C ends it"
 check "the recording is one file" [ "$(echo host.sqlite*)" = host.sqlite ]
 attempt "${ksm[@]}" export host.sqlite
 for file in "$knobs"/*; do
@@ -73,6 +74,9 @@ check "time goes forward" csv "sorted(float(r['time_s']) for r in host) == [floa
 check "taken and missed: every interval is one or the other" csv \
     "len(host) + sum(int(row['missed']) for row in host) in (10, 11)"
 fails 122 "is there already" "no recording is written over" record --duration 50ms --out host.sqlite
+mkdir folder
+fails 122 "folder is a directory" "a directory is no file" record --duration 50ms --out folder
+check "and what helps there" complains "name a file in it"
 attempt "${ksm[@]}" record --host-only --interval 20ms --duration 100ms --out host.sqlite --append --title again
 check "--append adds to it" has_status 0
 attempt "${ksm[@]}" export --json host.sqlite
@@ -159,11 +163,66 @@ check "what it starts is recorded with it" csv "len({row['pid'] for row in rows 
 attempt "${ksm[@]}" record --interval 20ms --out killed.sqlite sh -c 'kill -KILL $$'
 check "as a shell tells it: 128 and the signal" has_status 137
 fails 125 "start /nonexistent: No such file" "a command that is none" record --out none.sqlite /nonexistent
+check "nothing is left of what did not begin" [ ! -e none.sqlite ]
+attempt "${ksm[@]}" record --interval 20ms --duration 200ms --out time.sqlite -- sleep 600
+check "--duration ends a command by SIGTERM, and its status is kept" has_status 143
+# A command that ends some time after the signal, and marks when it has come.
+cat >slow.sh <<SH
+trap '"$matrix" ksm mark --file "\$2" signal; sleep 0.3; exit 9' \$1
+for _ in {1..1200}; do sleep 0.05; : >begun; done
+SH
+after() { csv "[r['subject'] for r in rows[[r['mark'] for r in rows].index('signal'):]].count('host') > 2"; }
+attempt timeout --preserve-status --signal INT 1 "${ksm[@]}" record --interval 20ms --out slow.sqlite -- bash slow.sh INT slow.sqlite
+check "Ctrl-C is the command's, and its status is kept" has_status 9
+attempt "${ksm[@]}" export slow.sqlite
+check "until it has ended it is recorded" after
+for signal in TERM HUP; do
+    rm -f begun
+    "${ksm[@]}" record --interval 20ms --out slow$signal.sqlite -- bash slow.sh $signal slow$signal.sqlite 2>/dev/null &
+    recorder=$!
+    started+=("$recorder")
+    until [ -e begun ] || ! kill -0 "$recorder"; do sleep 0.05; done
+    kill -"$signal" "$recorder"
+    status=0
+    wait "$recorder" || status=$?
+    check "SIG$signal is handed on to the command, whose status is kept" has_status 9
+    attempt "${ksm[@]}" export slow$signal.sqlite
+    check "until it has ended it is recorded" after
+done
 attempt timeout --signal INT 0.5 "${ksm[@]}" record --interval 20ms --out int.sqlite -- sleep 600
 attempt "${ksm[@]}" export int.sqlite
 check "Ctrl-C ends command and recording, which can be read" csv "len(host) > 1"
 check "and is one file" [ "$(echo int.sqlite*)" = int.sqlite ]
 check "the command is gone" bash -c '! pgrep -f -x "sleep 600" -P 1 >/dev/null'
+
+# --- names -----------------------------------------------------------------------------------------
+mkdir names
+cd names
+for _ in 1 2 3 4; do
+    "${ksm[@]}" record --host-only --duration 50ms 2>/dev/null &
+    names+=($!)
+done
+status=0
+for name in "${names[@]}"; do wait "$name" || status=$?; done
+check "recordings that begin together have names of their own" has_status 0
+check "each its own" [ "$(printf '%s\n' ksm-*.sqlite | wc -l)" -eq 4 ]
+fails 125 "start /etc/passwd: Permission denied" "a command that is none" record -- /etc/passwd
+check "and its recording is not the newest: there is none" [ "$(printf '%s\n' ksm-* | wc -l)" -eq 4 ]
+rm ksm-*
+"${ksm[@]}" record --host-only --interval 50ms --out night.sqlite 2>/dev/null &
+recorder=$!
+started+=("$recorder")
+until "${ksm[@]}" mark --file night.sqlite begun 2>/dev/null; do sleep 0.05; done
+fails 122 "there is no ksm-*.sqlite" "a mark without a name" mark "VM 1 started"
+check "what is recorded there is named" complains "name it: --file night.sqlite"
+# Two of one second, as record names them: the second is the newest.
+cp night.sqlite ksm-20260101-000000.sqlite
+cp night.sqlite ksm-20260101-000000-2.sqlite
+cp night.sqlite ksm-20260101-000000-10.sqlite
+fails 122 "nobody is recording ksm-20260101-000000-10.sqlite" "the newest of a second" mark x
+kill "$recorder"
+wait "$recorder" || true
+cd ..
 
 # --- marks ---------------------------------------------------------------------------------------
 "${ksm[@]}" record --host-only --interval 50ms 2>/dev/null &
@@ -210,6 +269,8 @@ fails 122 "damaged" "export" export cut.sqlite
 fails 122 "which recording" "export" export
 fails 122 "too short" "record" record --interval 1ms
 fails 122 "has no unit" "record" record --interval 5
+fails 122 "--duration: 0s is too short" "record" record --duration 0s
+fails 122 "--duration: 0s is too short" "top" top --duration 0s
 fails 122 "not a number" "record" record --pid self
 fails 125 "No such process" "record" record --pid 2147483647 --out no.sqlite
 fails 122 "make no sense" "record" record --host-only --pid 1 --out no.sqlite

@@ -149,6 +149,16 @@ rows = [row for row in csv.DictReader(open(sys.argv[1])) if row['subject'] == 't
 sys.exit(not (len(rows) > 3 and all(row['pid'] == sys.argv[2] and int(row['ksm_merging_pages']) > 0 for row in rows)))
 " "$scratch/csv" "$run"
 
+attempt "$matrix" ksm record --interval 100ms --duration 300ms --out "$scratch/cloud.sqlite" --vm morpheus --vm neo
+check "of a cloud all guests are recorded together, which is said" \
+    complains "--vm morpheus: process $cloud runs neo and morpheus: KSM counts by process"
+check "for each that was named" complains "--vm neo: process $cloud runs neo and morpheus"
+"$matrix" ksm export "$scratch/cloud.sqlite" >"$scratch/csv"
+check "under the names of all" python3 -c "
+import csv, sys
+names = [row['subject'] for row in csv.DictReader(open(sys.argv[1])) if row['pid']]
+sys.exit(not names or set(names) != {'neo and morpheus'})" "$scratch/csv"
+
 # By guest, in the metrics: as the map has it while nothing is merged.
 echo 0 >$ksm/run
 "$matrix" metrics --ksm --listen 127.0.0.1:0 >"$scratch/url" 2>"$scratch/err" </dev/null &
