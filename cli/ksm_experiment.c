@@ -289,6 +289,28 @@ static int run(const struct experiment_arguments *arguments, const struct experi
     return status;
 }
 
+static bool is_in(const char *directory, const char *name)
+{
+    char path[PATH_MAX];
+    return snprintf(path, sizeof(path), "%s/%s", directory, name) < PATH_MAX &&
+           access(path, F_OK) == 0;
+}
+
+/* The results are written at the end, whatever that is, but for SIGKILL. */
+static struct matrix_error *report_anew(const char *directory)
+{
+    char remedy[PATH_MAX + 80];
+    if (is_in(directory, EXPERIMENT_RESULTS) || !is_in(directory, EXPERIMENT_RECORDING))
+        return experiment_report(directory);
+    snprintf(remedy, sizeof(remedy),
+             "what was recorded till then is there: matrix ksm plot %s/" EXPERIMENT_RECORDING,
+             directory);
+    return error_usage(remedy,
+                       "the experiment in %s has no results: it still runs, or was killed before "
+                       "its end",
+                       directory);
+}
+
 int ksm_experiment_main(int argc, char **argv)
 {
     struct experiment_arguments arguments = {0};
@@ -305,7 +327,7 @@ int ksm_experiment_main(int argc, char **argv)
         NULL};
     argp_parse(&parser, argc, argv, 0, NULL, &arguments);
     if (arguments.report) {
-        struct matrix_error *error = experiment_report(arguments.report);
+        struct matrix_error *error = report_anew(arguments.report);
         return error ? cli_fail(EXPERIMENT_PROGRAM, error) : EXIT_SUCCESS;
     }
     struct experiment_file file;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define BUSY_MS     10000
 #define MAGIC       "SQLite format 3" /* with its end */
@@ -207,9 +208,45 @@ static struct matrix_error *prepare_file(sqlite3 *database, const char *path,
     if (pages == 0)
         RETURN_IF_ERROR(create_tables(database));
     RETURN_IF_ERROR(check(database, path));
-    if (mode == DATABASE_READ)
+    /* Who only adds a mark leaves it as it is: what somebody records has a journal of that kind already. */
+    if (mode != DATABASE_CREATE)
         return NULL;
     return database_run(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL", "open");
+}
+
+/*
+ * Beside a file in WAL mode a reader has to make both of these, and may not take them away. Where there is
+ * a journal of the other kind, too, a writer would play that back: not for us to do.
+ */
+static bool has_empty_wal(const char *path)
+{
+    char wal[PATH_MAX + 8], journal[PATH_MAX + 16];
+    struct stat status;
+    snprintf(wal, sizeof(wal), "%s-wal", path);
+    snprintf(journal, sizeof(journal), "%s-journal", path);
+    return stat(wal, &status) == 0 && status.st_size == 0 && access(journal, F_OK) != 0;
+}
+
+/* SQLite takes them away when the last who may write closes: unless somebody else has the file open. */
+static void tidy(const char *path)
+{
+    sqlite3 *database = NULL;
+    if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) ==
+        SQLITE_OK)
+        sqlite3_exec(database, "PRAGMA schema_version", NULL, NULL, NULL);
+    sqlite3_close(database);
+}
+
+void database_close(sqlite3 *database)
+{
+    char path[PATH_MAX] = "";
+    if (!database)
+        return;
+    if (sqlite3_db_readonly(database, "main") == 1)
+        snprintf(path, sizeof(path), "%s", sqlite3_db_filename(database, "main"));
+    sqlite3_close(database);
+    if (path[0] && has_empty_wal(path))
+        tidy(path);
 }
 
 struct matrix_error *database_open(const char *path, enum database_mode mode, sqlite3 **database)
@@ -221,7 +258,7 @@ struct matrix_error *database_open(const char *path, enum database_mode mode, sq
         error = prepare_file(*database, path, mode);
     if (!error)
         return NULL;
-    sqlite3_close(*database);
+    database_close(*database);
     *database = NULL;
     return error;
 }

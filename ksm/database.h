@@ -25,6 +25,9 @@ enum database_mode {
 struct matrix_error *database_open(const char *path, enum database_mode mode,
                                    sqlite3 **database) MATRIX_MUST_CHECK;
 
+/* Leaves no file beside it that was not there before. NULL is allowed. */
+void database_close(sqlite3 *database);
+
 /* What SQLite says about the last call, as an error: "what PATH: why". */
 struct matrix_error *database_error(sqlite3 *database, const char *what);
 

@@ -157,8 +157,8 @@ static struct matrix_error *do_steps(struct experiment *x)
     RETURN_IF_ERROR(experiment_phase_begin(x, false, ""));
     for (x->step = 0; x->step < x->file->step_count && !x->results->signal; x->step++) {
         const struct experiment_step *step = &x->file->steps[x->step];
-        RETURN_IF_ERROR(error_prefix(experiment_actions[step->action](x, step), "steps[%zu]: %s",
-                                     x->step, experiment_action_names[step->action]));
+        RETURN_IF_ERROR(error_prefix(experiment_actions[step->action](x, step), "step %zu: %s",
+                                     x->step + 1, experiment_action_names[step->action]));
         /* Signals and ends of VMs are seen also where no step waits. */
         RETURN_IF_ERROR(experiment_tick(x, 0));
         x->results->steps_done = x->step + 1;

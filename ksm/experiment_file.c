@@ -108,7 +108,7 @@ static struct matrix_error *read_document(const struct experiment_text *text,
     for (unsigned i = 0; i < text->steps_count; i++) {
         file->step_count = i + 1; /* what it has allocated is freed, also if it fails */
         RETURN_IF_ERROR(
-            error_prefix(read_step(&text->steps[i], &reader, &file->steps[i]), "steps[%u]", i));
+            error_prefix(read_step(&text->steps[i], &reader, &file->steps[i]), "step %u", i + 1));
     }
     return NULL;
 }

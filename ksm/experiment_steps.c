@@ -114,7 +114,9 @@ static struct matrix_error *read_start(const struct step_text *step_text,
         return error_usage("give each VM its own name", "a VM called %s runs already", text->name);
     if (!text->guest == !text->command)
         return error_usage("guest: one that comes with Matrix or a path; command: anything else",
-                           "%s: give it a guest or a command", text->name);
+                           text->guest ? "%s: a guest or a command, not both"
+                                       : "%s: give it a guest or a command",
+                           text->name);
     start->name = text->name;
     start->is_guest = text->guest;
     if (text->guest) {

@@ -234,7 +234,7 @@ void ksm_recording_close(struct ksm_recording *recording)
     free(recording->series);
     free(recording->marks);
     free(recording->path);
-    sqlite3_close(recording->database);
+    database_close(recording->database);
     free(recording);
 }
 

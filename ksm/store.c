@@ -151,7 +151,7 @@ static void free_store(struct ksm_store *store)
 {
     for (unsigned i = 0; i < STATEMENTS; i++)
         sqlite3_finalize(store->statements[i]);
-    sqlite3_close(store->database);
+    database_close(store->database);
     free(store->stored);
     free(store);
 }
@@ -365,6 +365,6 @@ struct matrix_error *ksm_store_mark_running(const char *path, const char *text)
     sqlite3 *database;
     RETURN_IF_ERROR(database_open(path, DATABASE_WRITE, &database));
     struct matrix_error *error = mark_running(database, path, text);
-    sqlite3_close(database);
+    database_close(database);
     return error;
 }

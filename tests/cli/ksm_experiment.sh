@@ -20,7 +20,7 @@ printf 'steps:\n  - mark: a\n' >"$scratch/good.yaml"
 printf 'steps:\n  - stop: neo\n' >"$scratch/bad.yaml"
 attempt "$matrix" ksm experiment --check "$scratch/good.yaml"
 check "--check: a good file" prints "1 step, no fault found"
-fails 122 "steps[0]: stop: no VM called neo" "--check" --check "$scratch/bad.yaml"
+fails 122 "step 1: stop: no VM called neo" "--check" --check "$scratch/bad.yaml"
 fails 122 "name a FILE" "no file"
 fails 122 "No such file" "a file that is not there" "$scratch/none.yaml"
 fails 122 "name the --out directory" "--report" --report "$scratch"
@@ -227,6 +227,11 @@ check "the next command of \`matrix ksm\` does, and says so" complains "the knob
 check "the knobs are as before" settled
 attempt "$matrix" ksm experiment --check "$scratch/good.yaml"
 check "once" is_silent
+attempt "$matrix" ksm experiment --report "$out"
+check "a report of what was killed: it did not get to its end" complains "was killed before its end"
+check "and what there is of it" complains "matrix ksm plot $out/recording.sqlite"
+attempt "$matrix" ksm export "$out/recording.sqlite"
+check "which can be had" has_status 0
 begin "$scratch/file.yaml"
 says "step 5"
 kill -KILL "$pid"

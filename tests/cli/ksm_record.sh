@@ -266,6 +266,21 @@ fails 125 "No such file" "export" export none-such.sqlite
 fails 122 "is empty" "export" export empty.sqlite
 head -c 5000 host.sqlite >cut.sqlite
 fails 122 "damaged" "export" export cut.sqlite
+mkdir beside
+cp host.sqlite beside/ended.sqlite
+head -c 5000 int.sqlite >beside/cut.sqlite
+fails 122 "nobody is recording beside/ended.sqlite" "a mark on what has ended" mark --file beside/ended.sqlite late
+check "and it is what it was" cmp host.sqlite beside/ended.sqlite
+# One that was copied while it was written says so for ever.
+python3 -c 'import sqlite3, sys
+for name in sys.argv[1:]:
+    with open(name, "r+b") as file:
+        file.seek(18)
+        file.write(bytes([2, 2]))' beside/*.sqlite
+attempt "${ksm[@]}" export beside/ended.sqlite
+check "a copy of one that was being written is read" has_status 0
+fails 122 "damaged" "a damaged copy" export beside/cut.sqlite
+check "who reads leaves nothing beside a recording" [ "$(echo beside/*)" = "beside/cut.sqlite beside/ended.sqlite" ]
 fails 122 "which recording" "export" export
 fails 122 "too short" "record" record --interval 1ms
 fails 122 "has no unit" "record" record --interval 5
