@@ -49,13 +49,10 @@ int cli_fail(const char *program, struct matrix_error *error)
     return status;
 }
 
-/*
- * The length in bytes of the character at text; 0 if it is a control character or not UTF-8
- * (RFC 3629, section 4). U+0080 to U+009F are control characters, too: terminals take U+009B
- * for the beginning of a command.
- */
-static size_t printable_length(const unsigned char *text)
+/* RFC 3629, section 4. Terminals take U+009B for the beginning of a command. */
+size_t cli_printable_bytes(const char *string)
 {
+    const unsigned char *text = (const unsigned char *)string;
     if (text[0] < 0x80)
         return text[0] >= 0x20 && text[0] != 0x7f;
     if (text[0] < 0xc2 || text[0] > 0xf4)
@@ -75,7 +72,7 @@ static size_t printable_length(const unsigned char *text)
 void cli_print_escaped(FILE *file, const char *text)
 {
     while (*text) {
-        size_t length = printable_length((const unsigned char *)text);
+        size_t length = cli_printable_bytes(text);
         if (length) {
             fwrite(text, 1, length, file);
             text += length;

@@ -18,10 +18,12 @@
 
 #define WHAT_DEFAULT "pages_shared,general_profit"
 
-enum { KEY_WHAT = 256, KEY_OUT, KEY_TERMINAL, KEY_TEMPLATE };
+enum { KEY_WHAT = 256, KEY_OF, KEY_OUT, KEY_TERMINAL, KEY_TEMPLATE };
 
 static const struct argp_option options[] = {
     {"what", KEY_WHAT, "COUNTER,...", 0, "What to draw, each in a panel (" WHAT_DEFAULT ")", 0},
+    {"of", KEY_OF, "NAME|PID,...", 0,
+     "Only these processes' curves (the 8 with the largest values)", 0},
     {"out", KEY_OUT, "FILE.svg|FILE.png", 0, "Where the picture goes, by gnuplot", 0},
     {"terminal", KEY_TERMINAL, NULL, 0, "Draw in the terminal (without --out)", 0},
     {"template", KEY_TEMPLATE, "FILE", 0, "Another template for gnuplot (ksm.gnuplot)", 0},
@@ -39,6 +41,8 @@ static error_t parse_argument(int key, char *value, struct argp_state *state)
     struct plot *plot = &parsing->plot;
     if (key == KEY_WHAT)
         parsing->what = value;
+    else if (key == KEY_OF)
+        plot->of = value;
     else if (key == KEY_OUT)
         plot->out = value;
     else if (key == KEY_TERMINAL)
@@ -111,6 +115,8 @@ static struct matrix_error *run(struct plot *plot, char *what)
         RETURN_IF_ERROR(gnuplot_check_name(plot->out));
     RETURN_IF_ERROR(split_what(plot, what));
     RETURN_IF_ERROR(plot_load(plot));
+    RETURN_IF_ERROR(plot_check(plot));
+    plot_tell_left_out(plot, PROGRAM);
     return plot->out ? plot_draw_picture(plot) : plot_draw_terminal(plot);
 }
 

@@ -18,47 +18,40 @@
 
 #define TEMPLATE "ksm.gnuplot"
 
-/* Labels of marks that are closer than this share of the time stand at different heights. */
-#define LABEL_SHARE   0.025
-#define LABEL_HEIGHTS 3
+/* Characters of a mark for which a panel is high enough: if it is the only one, or of several. */
+#define MARK_CHARACTERS_ALONE 56
+#define MARK_CHARACTERS       34
 
-/* A string of gnuplot's data files: no control characters, quotes or backslashes. */
-static void write_text(FILE *file, const char *text)
+/* Of a legend's title: as long as it can be. */
+#define TITLE_CHARACTERS PLOT_TEXT_BYTES
+
+/* A string of gnuplot's data files, which knows C's octal numbers. */
+static void write_text(FILE *file, const char *text, size_t characters)
 {
+    char cut[PLOT_MARK_BYTES + 8];
+    plot_cut(text, characters, cut, sizeof(cut));
     fputc('"', file);
-    for (; *text; text++) {
-        const unsigned char byte = (unsigned char)*text;
-        fputc(byte < 0x20 || byte == 0x7f || byte == '"' || byte == '\\' ? '?' : byte, file);
-    }
+    for (const char *at = cut; *at; at++)
+        if (*at == '"' || *at == '\\')
+            fprintf(file, "\\%03o", (unsigned)*at);
+        else
+            fputc(*at, file);
     fputs("\"\n", file);
 }
 
-/* Of the same experiment recorded several times, one label is enough where they agree. */
-static bool is_repeated(const struct plot *plot, size_t index)
-{
-    for (size_t i = 0; i < index; i++)
-        if (strcmp(plot->marks[i].text, plot->marks[index].text) == 0 &&
-            fabs(plot->marks[i].time_s - plot->marks[index].time_s) < LABEL_SHARE * plot->most_s)
-            return true;
-    return false;
-}
-
-/* Block 0: time, height and text of each mark; there is one at least, which is out of sight. */
+/* Block 0: time, height and place of each mark, and its text. There is one at least, out of sight. */
 static void write_marks(const struct plot *plot, const struct axis_unit *time, FILE *file)
 {
-    double last = -INFINITY;
-    unsigned height = 0;
+    const size_t characters = plot->panel_count == 1 ? MARK_CHARACTERS_ALONE : MARK_CHARACTERS;
+    double places[PLOT_MARKS_MAX];
+    plot_place_marks(plot, places);
     if (!plot->mark_count)
-        fputs("-1 0 \"\"\n", file);
+        fputs("0 0.96 0 \"\"\n", file);
     for (size_t i = 0; i < plot->mark_count; i++) {
         const struct plot_mark *mark = &plot->marks[i];
-        const bool close = fabs(mark->time_s - last) < LABEL_SHARE * plot->most_s;
-        if (!is_repeated(plot, i)) {
-            height = close ? (height + 1) % LABEL_HEIGHTS : 0;
-            last = mark->time_s;
-        }
-        fprintf(file, "%.9g %.3f ", mark->time_s / time->size, 0.98 - 0.33 * height);
-        write_text(file, is_repeated(plot, i) ? "" : mark->text);
+        const double place = isnan(places[i]) ? mark->time_s : places[i];
+        fprintf(file, "%.9g 0.96 %.9g ", mark->time_s / time->size, place / time->size);
+        write_text(file, isnan(places[i]) ? "" : mark->text, characters);
     }
     fputs("\n\n", file);
 }
@@ -66,7 +59,7 @@ static void write_marks(const struct plot *plot, const struct axis_unit *time, F
 /* A block for each curve: its title, then time and value. */
 static void write_curve(const struct plot_curve *curve, double time_size, double size, FILE *file)
 {
-    write_text(file, curve->title);
+    write_text(file, curve->title, TITLE_CHARACTERS);
     for (size_t i = 0; i < curve->count; i++)
         fprintf(file, "%.9g %.9g\n", curve->times_s[i] / time_size, curve->values[i] / size);
     fputs("\n\n", file);
