@@ -19,6 +19,7 @@
 
 /* What marks are called below a chart, and in the list of them. */
 static const char mark_letters[] = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+_Static_assert(sizeof(mark_letters) - 1 == PLOT_MARKS_MAX, "a letter for each mark");
 
 /* The value at each column's time: the last one before it. */
 static void sample_curve(const struct plot_curve *curve, double most_s, double *values,
@@ -35,18 +36,31 @@ static void sample_curve(const struct plot_curve *curve, double most_s, double *
     }
 }
 
-static void show_marks(const struct plot *plot, unsigned columns)
+/* Marks of a curve's session, in so many lines that none is written over another. */
+static void show_marks(const struct plot *plot, size_t session, unsigned columns)
 {
-    char line[COLUMNS_MAX + 1];
-    memset(line, ' ', columns);
-    line[columns] = '\0';
-    for (size_t i = 0; i < plot->mark_count && i < sizeof(mark_letters) - 1; i++) {
-        const double place = plot->marks[i].time_s / plot->most_s * columns;
-        const unsigned column = place < columns ? (unsigned)place : columns - 1;
-        line[column] = mark_letters[i];
+    static bool is_shown[PLOT_MARKS_MAX];
+    const char *head = "marks";
+    size_t left = 0;
+    for (size_t i = 0; i < plot->mark_count; i++) {
+        is_shown[i] = plot->marks[i].session != session;
+        left += !is_shown[i];
     }
-    if (plot->mark_count)
-        printf("%10s  %s\n", "marks", line);
+    for (; left > 0; head = "") {
+        char line[COLUMNS_MAX + 1];
+        memset(line, ' ', columns);
+        line[columns] = '\0';
+        for (size_t i = 0; i < plot->mark_count; i++) {
+            const double place = plot->marks[i].time_s / plot->most_s * columns;
+            const unsigned column = place < columns ? (unsigned)place : columns - 1;
+            if (is_shown[i] || line[column] != ' ')
+                continue;
+            line[column] = mark_letters[i];
+            is_shown[i] = true;
+            left--;
+        }
+        printf("%10s  %s\n", head, line);
+    }
 }
 
 static void show_curve(const struct plot *plot, const struct plot_panel *panel,
@@ -66,7 +80,7 @@ static void show_curve(const struct plot *plot, const struct plot_panel *panel,
     putchar('\n');
     sample_curve(curve, plot->most_s, values, columns);
     chart_draw_axis(stdout, values, columns, &axis, ROWS, utf8, "\n");
-    show_marks(plot, columns);
+    show_marks(plot, curve->session, columns);
 }
 
 struct matrix_error *plot_draw_terminal(const struct plot *plot)
@@ -81,8 +95,10 @@ struct matrix_error *plot_draw_terminal(const struct plot *plot)
         for (size_t k = 0; k < plot->panels[i].curve_count; k++)
             show_curve(plot, &plot->panels[i], &plot->panels[i].curves[k], columns, utf8);
     printf("time: 0 to %.4g %s\n", plot->most_s / time->size, time->name);
-    for (size_t i = 0; i < plot->mark_count && i < sizeof(mark_letters) - 1; i++) {
+    for (size_t i = 0; i < plot->mark_count; i++) {
         printf("%c: %.4g %s  ", mark_letters[i], plot->marks[i].time_s / time->size, time->name);
+        cli_print_escaped(stdout, plot->marks[i].name);
+        fputs(*plot->marks[i].name ? ": " : "", stdout);
         cli_print_escaped(stdout, plot->marks[i].text);
         putchar('\n');
     }

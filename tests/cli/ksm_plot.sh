@@ -54,6 +54,13 @@ check "in the order of time, all of them" svg marks.svg \
 check "a long text ends with an ellipsis" svg marks.svg \
     'sum(one.text.endswith("\u2026") and len(one.text) < 40 for one in texts) == 2'
 
+record two.sqlite '{"samples": 60, "host": {"pages_shared": [0, 1]}, "marks": [[1, "a"], [1.1, "b"], [1.2, "c"]]}' \
+    '{"samples": 60, "host": {"pages_shared": [0, 2]}, "marks": [[1.3, "d"]]}'
+attempt "${plot[@]}" two.sqlite --what pages_shared --terminal
+check "in the terminal, too, each mark of a session stands below it, and of no other" \
+    [ "$(grep -oE '^ *(marks)? +[1-9]+ *$' out | tr -d ' \n')" = marks123marks4 ]
+check "the list says of which session a mark is" eval 'prints "session 1: c" && prints "session 2: d"'
+
 # --- constant curves ---------------------------------------------------------------------------------
 record constant.sqlite '{"host": {"pages_shared": [0], "pages_sharing": [96], "general_profit": [-5242880]}}'
 for what in pages_shared pages_sharing general_profit pages_shared,pages_sharing,general_profit; do
