@@ -65,6 +65,8 @@ struct plot {
 
 /* Reads the curves of plot's panels, and the marks, out of its recordings. */
 struct matrix_error *plot_load(struct plot *plot) MATRIX_MUST_CHECK;
+/* Whether there is anything to draw in it: of a single sample there is no curve. */
+bool plot_has_curves(const struct plot_panel *panel);
 /* Fails unless each panel has something to draw. */
 struct matrix_error *plot_check(const struct plot *plot) MATRIX_MUST_CHECK;
 /* On standard error, in a program's name: what there is no room for. */

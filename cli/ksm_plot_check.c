@@ -36,20 +36,25 @@ static struct matrix_error *fail_unknown(const char *path, const char *counter)
     return error_usage(names, "--what: %s: no such counter in %s", counter, path);
 }
 
+bool plot_has_curves(const struct plot_panel *panel)
+{
+    for (size_t i = 0; i < panel->curve_count; i++)
+        if (panel->curves[i].count > 1)
+            return true;
+    return false;
+}
+
 struct matrix_error *plot_check(const struct plot *plot)
 {
     for (size_t i = 0; i < plot->panel_count; i++) {
-        size_t longest = 0;
         const struct plot_panel *panel = &plot->panels[i];
-        for (size_t k = 0; k < panel->curve_count; k++)
-            longest = panel->curves[k].count > longest ? panel->curves[k].count : longest;
         if (!panel->is_known)
             return fail_unknown(plot->recordings[0], panel->counter);
         if (!panel->curve_count)
             return error_usage("`matrix ksm export RECORDING` has their names and numbers",
                                "--of: %s: no such process, or %s was not recorded of it", plot->of,
                                panel->counter);
-        if (longest < 2)
+        if (!plot_has_curves(panel))
             return error_usage("record for longer, or with a shorter --interval",
                                "%s: no two samples of it were recorded, and a curve needs two",
                                panel->counter);

@@ -179,11 +179,11 @@ static void write_events(FILE *file, const json_t *root)
     fputs("</table>\n", file);
 }
 
-static void write_plots(FILE *file, const char *directory)
+static void write_plots(FILE *file, const char *directory, const char *const nothing[REPORT_PLOTS])
 {
     static const struct {
         const char *name, *caption;
-    } plots[] = {
+    } plots[REPORT_PLOTS] = {
         {REPORT_PLOT_VMS, "Merged pages of each VM against time"},
         {REPORT_PLOT_PAGES, "The whole host: pages_shared and pages_sharing against time"},
         {REPORT_PLOT_PROFIT,
@@ -192,15 +192,15 @@ static void write_plots(FILE *file, const char *directory)
     };
     html_element(file, "h2", "Against time");
     bool any = false;
-    for (size_t i = 0; i < sizeof(plots) / sizeof(plots[0]); i++) {
+    for (size_t i = 0; i < REPORT_PLOTS; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof(path), "%s/%s", directory, plots[i].name);
-        any |= html_picture(file, path, plots[i].caption);
+        any |= nothing[i] || html_picture(file, path, plots[i].caption);
+        if (nothing[i])
+            html_element(file, "p", "%s", nothing[i]);
     }
     if (!any)
-        html_element(file, "p",
-                     "There are no pictures: gnuplot was not there, or there was "
-                     "nothing to draw.");
+        html_element(file, "p", "There are no pictures: gnuplot was not there.");
 }
 
 static void write_head(FILE *file, const json_t *root)
@@ -225,12 +225,12 @@ static void write_head(FILE *file, const json_t *root)
 }
 
 struct matrix_error *report_write(FILE *file, const json_t *root, const char *yaml,
-                                  const char *directory)
+                                  const char *directory, const char *const nothing[REPORT_PLOTS])
 {
     write_head(file, root);
     write_phases(file, root);
     write_checks(file, root);
-    write_plots(file, directory);
+    write_plots(file, directory, nothing);
     report_write_map(file, root, directory);
     write_events(file, root);
     report_write_host(file, root, yaml);
@@ -277,13 +277,14 @@ static char *read_yaml(const char *directory)
 struct matrix_error *experiment_report(const char *directory)
 {
     char path[PATH_MAX];
+    const char *nothing[REPORT_PLOTS];
     json_t *root;
     RETURN_IF_ERROR(read_results(directory, &root));
-    report_draw(directory);
+    report_draw(directory, nothing);
     CLEANUP_FREE char *yaml = read_yaml(directory);
     snprintf(path, sizeof(path), "%s/%s", directory, EXPERIMENT_REPORT);
     CLEANUP_FILE FILE *file = fopen(path, "we");
-    struct matrix_error *error = file && yaml ? report_write(file, root, yaml, directory)
+    struct matrix_error *error = file && yaml ? report_write(file, root, yaml, directory, nothing)
                                               : error_host(errno, "write %s", path);
     json_decref(root);
     return error;

@@ -68,4 +68,13 @@ for what in pages_shared pages_sharing general_profit pages_shared,pages_sharing
     check "constant curves: no word of gnuplot's ($what)" eval 'has_status 0 && is_silent'
 done
 check "with 0 in their axis" svg constant.svg 'sum(one.text == "0" for one in texts) >= 3'
+
+# --- experiments of which there is nothing to draw -----------------------------------------------------
+mkdir results
+echo '{"version": 1, "name": "short"}' >results/results.json
+record results/recording.sqlite '{"samples": 1, "host": {"pages_shared": [1], "pages_sharing": [1], "general_profit": [1]}}'
+attempt "$build/matrix" ksm experiment --report results
+check "an experiment without VMs and samples is no error" eval 'has_status 0 && is_silent'
+check "its report says that" grep -q "No curve of VMs: nothing was recorded of any" results/report.html
+check "and has no pictures" [ "$(echo results/*.svg)" = 'results/*.svg' ]
 finish
