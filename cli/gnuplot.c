@@ -6,10 +6,11 @@
 #include "base/error.h"
 #include "base/installed.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +48,20 @@ struct matrix_error *gnuplot_check_name(const char *out)
     return error_usage("name it FILE.svg or FILE.png", "%s: no such kind of picture", out);
 }
 
+static struct matrix_error *copy_picture(int picture, const char *out)
+{
+    char bytes[1 << 16];
+    ssize_t count;
+    off_t at = 0;
+    CLEANUP_FILE FILE *file = fopen(out, "we");
+    if (!file)
+        return error_host(errno, "write the picture %s", out);
+    for (; (count = pread(picture, bytes, sizeof(bytes), at)) > 0; at += count)
+        if (fwrite(bytes, 1, (size_t)count, file) != (size_t)count)
+            break;
+    return count || fflush(file) ? error_host(errno, "write the picture %s", out) : NULL;
+}
+
 struct matrix_error *gnuplot_draw(const char *template, const char *const *arguments, int data,
                                   const char *out)
 {
@@ -61,8 +76,10 @@ struct matrix_error *gnuplot_draw(const char *template, const char *const *argum
                                              (char *)strrchr(out, '.') + 1};
     for (unsigned i = 0; i < GNUPLOT_ARGUMENTS_MAX && arguments[i]; i++)
         line[4 + i] = (char *)arguments[i];
-    CLEANUP_CLOSE int picture = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    /* Drawn in memory: when that fails there is no half a picture, and an older one is still there. */
+    CLEANUP_CLOSE int picture = memfd_create("picture", MFD_CLOEXEC);
     if (picture < 0)
-        return error_host(errno, "write the picture %s", out);
-    return start_gnuplot(line, data, picture);
+        return error_host(errno, "make room for a picture");
+    RETURN_IF_ERROR(start_gnuplot(line, data, picture));
+    return copy_picture(picture, out);
 }

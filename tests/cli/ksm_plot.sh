@@ -69,6 +69,23 @@ for what in pages_shared pages_sharing general_profit pages_shared,pages_sharing
 done
 check "with 0 in their axis" svg constant.svg 'sum(one.text == "0" for one in texts) >= 3'
 
+# --- what cannot be drawn ------------------------------------------------------------------------------
+attempt "${plot[@]}" constant.sqlite --what page_shared --out no.svg
+check "a counter that is none: those that there are" \
+    eval 'has_status 122 && complains "no such counter" && complains "there are: pages_shared, pages_sharing, general_profit"'
+record once.sqlite '{"samples": 1, "host": {"pages_shared": [1]}}'
+attempt "${plot[@]}" once.sqlite --what pages_shared --out no.svg
+check "a single sample" complains "no two samples of it were recorded"
+echo 'plot nonsense' >bad.gnuplot
+attempt "${plot[@]}" constant.sqlite --template bad.gnuplot --out no.svg
+check "a bad template: gnuplot's own words, and no picture" \
+    eval 'has_status 125 && complains "undefined variable: nonsense" && [ ! -e no.svg ]'
+cp constant.svg old.svg
+attempt "${plot[@]}" constant.sqlite --template bad.gnuplot --out old.svg
+check "what was there before still is" cmp constant.svg old.svg
+attempt "${plot[@]}" constant.sqlite --out none/no.svg
+check "a directory that is not there" complains "write the picture none/no.svg: No such file or directory"
+
 # --- experiments of which there is nothing to draw -----------------------------------------------------
 mkdir results
 echo '{"version": 1, "name": "short"}' >results/results.json

@@ -292,7 +292,7 @@ fails 122 "make no sense" "record" record --host-only --pid 1 --out no.sqlite
 check "nothing was made where nothing was recorded" [ ! -e no.sqlite ]
 fails 122 "no such kind of picture" "plot" plot host.sqlite --out x.txt
 fails 122 "is no name of a counter" "plot" plot host.sqlite --what 'x"; system("id"' --out x.svg
-fails 122 "no two samples" "plot" plot host.sqlite --what no_such --out x.svg
+fails 122 "no such counter" "plot" plot host.sqlite --what no_such --out x.svg
 fails 122 "is a text" "plot" plot host.sqlite --what run,advisor_mode --out x.svg
 fails 125 "read the template" "plot" plot host.sqlite --template none.gnuplot --out x.svg
 check "no picture of nothing" [ ! -e x.svg ]
