@@ -205,6 +205,8 @@ static struct matrix_error *run(struct options *options)
                                "programs by madvise(2)",
                          "no process that can be seen here has memory that KSM may merge");
     RETURN_IF_ERROR(check_distinct(&options->list));
+    if (options->picture)
+        RETURN_IF_ERROR(drawing_check_place(options->picture));
     RETURN_IF_ERROR(matrix_lens_open(options->source, &lens));
     struct matrix_error *error = take_and_describe(options, lens);
     matrix_lens_close(lens);

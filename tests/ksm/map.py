@@ -294,7 +294,8 @@ def check_pictures(*planters):
                    xml.dom.minidom.parse(svg).documentElement.tagName == "svg")
         done = run("--picture", os.path.join(directory, "no", "map.png"), *pids)
         result("a picture that cannot be written is an error",
-               done.returncode == 125 and "map.png" in done.stderr, done.stderr)
+               done.returncode == 125 and "map.png: No such file or directory" in done.stderr,
+               done.stderr)
 
 
 def nobody():

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 /* Behind what it needs. */
 #include <cmocka.h>
 
@@ -97,6 +98,70 @@ static void names_of_pictures_are_checked(void **state)
     }
     assert_null(drawing_check_name("a.b/map.png"));
     assert_null(drawing_check_name("map.svg"));
+}
+
+/* How many pixels of a part of a PNG are grey: neither a state's colour, nor white. */
+static unsigned grey_pixels(const char *path, unsigned left, unsigned top, unsigned side)
+{
+    cairo_surface_t *surface = cairo_image_surface_create_from_png(path);
+    const unsigned char *data = cairo_image_surface_get_data(surface);
+    const size_t stride = (size_t)cairo_image_surface_get_stride(surface);
+    unsigned count = 0;
+    for (unsigned y = top; y < top + side; y++)
+        for (unsigned x = left; x < left + side; x++) {
+            const unsigned char *pixel = data + y * stride + (size_t)x * 4;
+            count += pixel[0] == pixel[1] && pixel[1] == pixel[2] && pixel[0] > 0 && pixel[0] < 255;
+        }
+    cairo_surface_destroy(surface);
+    return count;
+}
+
+#define PANEL_LEFT 124 /* of the first, below its caption */
+#define PANEL_TOP  122
+
+/* Draws the first so many pages of 16, untouched, along Hilbert's curve; counts grey in a quarter. */
+static unsigned grey_in_quarter(unsigned pages, unsigned x, unsigned y)
+{
+    static const char path[] = "test-ksm-picture.png";
+    uint64_t memory[16] = {0}, *all[] = {memory}, pairs[1] = {0}, within[1] = {0};
+    struct ksm_counts counts[1] = {0};
+    struct ksm_region region = {.bytes = pages * 4096ULL};
+    struct ksm_subject subject = {.name = "neo", .regions = &region, .region_count = 1};
+    const struct ksm_subject_list list = {.subjects = &subject, .count = 1};
+    struct ksm_map map = {
+        .list = &list, .pages = all, .counts = counts, .pairs = pairs, .within = within};
+    for (unsigned i = 0; i < 16; i++)
+        memory[i] = page(KSM_UNTOUCHED);
+    struct matrix_error *error = ksm_picture_draw(&map, KSM_HILBERT, path);
+    assert_null(error);
+    const unsigned grey = grey_pixels(path, PANEL_LEFT + 256 * x + 2, PANEL_TOP + 256 * y + 2, 252);
+    unlink(path);
+    return grey;
+}
+
+static void no_memory_is_not_untouched_memory(void **state)
+{
+    assert_int_equal(grey_in_quarter(16, 1, 0), 0);
+    assert_int_equal(grey_in_quarter(5, 0, 0), 0);
+    assert_true(grey_in_quarter(5, 1, 0) > 10000);
+}
+
+static void a_picture_is_written_whole_or_not_at_all(void **state)
+{
+    static const char path[] = "test-ksm-picture.svg";
+    struct drawing drawing;
+    struct matrix_error *error = drawing_check_place("none/map.svg");
+    assert_non_null(error);
+    assert_non_null(strstr(error->message, "No such file or directory"));
+    matrix_error_free(error);
+    assert_null(drawing_check_place(path));
+    assert_int_equal(access(path, F_OK), -1);
+    drawing_begin(&drawing, path, 10, 10);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_null(drawing_end(&drawing));
+    assert_int_equal(access(path, F_OK), 0);
+    assert_null(drawing_check_place(path));
+    unlink(path);
 }
 
 static void mappings_are_read_right(void **state)
@@ -209,6 +274,8 @@ int main(void)
         cmocka_unit_test(a_tile_is_what_most_of_it_is),
         cmocka_unit_test(colours_differ_in_grey),
         cmocka_unit_test(names_of_pictures_are_checked),
+        cmocka_unit_test(no_memory_is_not_untouched_memory),
+        cmocka_unit_test(a_picture_is_written_whole_or_not_at_all),
         cmocka_unit_test(mappings_are_read_right),
         cmocka_unit_test(command_lines_of_qemu_are_read),
         cmocka_unit_test(ram_is_the_only_piece_of_its_size),
