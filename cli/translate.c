@@ -36,6 +36,7 @@ static struct matrix_error *set_value(struct translate_options *options, int key
     if (key == KEY_VCPU) {
         RETURN_IF_ERROR(parse_u64(argument, 0, MATRIX_VCPUS_MAX - 1, &number));
         options->vcpu = (unsigned)number;
+        options->has_vcpu = true;
         return NULL;
     }
     options->source = strcmp(argument, "proc") == 0 ? MATRIX_LENS_PROC : MATRIX_LENS_MODULE;
@@ -143,6 +144,21 @@ static struct matrix_error *find_process(const struct translate_options *options
     return NULL;
 }
 
+static struct matrix_error *check_vcpu(const struct translate_options *options,
+                                       const struct target *target)
+{
+    if (!options->has_vcpu)
+        return NULL;
+    if (target->first != STAGE_GUEST_VIRTUAL)
+        return error_usage("leave it out",
+                           "--vcpu is for guest-virtual addresses of a guest of Matrix only");
+    if (options->vcpu < target->vm->vcpus)
+        return NULL;
+    return error_usage("they are counted from 0", "--vcpu %u: guest %s has %u virtual CPU%s",
+                       options->vcpu, target->vm->name, target->vm->vcpus,
+                       target->vm->vcpus == 1 ? "" : "s");
+}
+
 static struct matrix_error *find_guest(const struct translate_options *options,
                                        struct ksm_guests *guests, struct target *target)
 {
@@ -195,6 +211,7 @@ static struct matrix_error *translate(struct translation *translation)
 {
     RETURN_IF_ERROR(read_addresses(translation));
     RETURN_IF_ERROR(find_target(translation->options, &translation->target));
+    RETURN_IF_ERROR(check_vcpu(translation->options, &translation->target));
     for (size_t i = 0; i < translation->count; i++)
         translation->chains[i].first = translation->target.first;
     RETURN_IF_ERROR(matrix_lens_open(translation->options->source, &translation->lens));

@@ -22,7 +22,7 @@ struct translate_options {
     size_t address_count;
     enum matrix_lens_source source;
     unsigned vcpu;
-    bool json, physical, host, alone;
+    bool json, physical, host, alone, has_vcpu;
 };
 
 /* Whose addresses they are. */

@@ -101,11 +101,12 @@ static struct matrix_error *follow_host_virtual(const struct translation *transl
     struct matrix_error *error =
         matrix_lens_translate(translation->lens, pid, page, 1, 0, &chain->entry);
     if (error && error->number == EPERM) {
-        lacks(chain, "%.160s; as root there is more", error->message);
+        lacks(chain, "physical addresses are told to root only (CAP_SYS_ADMIN): run it as root");
         matrix_error_free(error);
         error = matrix_lens_translate(translation->lens, pid, page, 1, MATRIX_LENS_NO_ADDRESSES,
                                       &chain->entry);
         if (error && error->number == EPERM) {
+            lacks(chain, "it is another user's process (CAP_SYS_PTRACE): run it as root");
             matrix_error_free(error);
             return NULL;
         }

@@ -226,7 +226,13 @@ static struct matrix_error *open_frames(const char *path, int *fd)
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     if (*fd >= 0)
         return NULL;
-    return fail(getpid(), 0, errno == ENOENT ? ENOSYS : errno == EACCES ? EPERM : errno);
+    const int number = errno;
+    return error_new(MATRIX_ERROR_HOST, number,
+                     number == ENOENT
+                         ? "this kernel lacks CONFIG_PROC_PAGE_MONITOR; load the module: "
+                           "matrix modules load"
+                         : "run it as root (CAP_SYS_ADMIN)",
+                     "open %s, which tells what is merged", path);
 }
 
 /* Met, and nobody knows yet what it is. */
@@ -336,7 +342,8 @@ static struct matrix_error *read_own_flags(const char *page, uint64_t *flags)
     RETURN_IF_ERROR(open_frames("/proc/kpageflags", &page_flags));
     if (read_numbers(pagemap, (uintptr_t)page / MATRIX_PAGE_BYTES, &entry, 1, 0) != 1 ||
         !proc_text_frame(entry))
-        return fail(own.pid, (uintptr_t)page, EPERM);
+        return error_new(MATRIX_ERROR_HOST, EPERM, "run it as root, with CAP_SYS_ADMIN",
+                         "read from /proc/PID/pagemap where pages are, which the kernel hides");
     if (read_numbers(page_flags, proc_text_frame(entry), flags, 1, 0) != 1)
         return error_host(EIO, "read /proc/kpageflags");
     return NULL;

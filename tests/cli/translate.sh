@@ -52,6 +52,21 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
         "$scratch/matrix-translate" "$pid" "$(place written)"
     check "another's process: 125" has_status 125
     check "and what helps" complains "remedy: run it as root"
+    unprivileged=(setpriv --bounding-set=-all --inh-caps=-all --clear-groups --regid 65534 --reuid 65534)
+    "${unprivileged[@]}" sleep 600 &
+    own=$!
+    started+=("$own")
+    disown
+    until [ "$(tr -d '\0' <"/proc/$own/cmdline")" = sleep600 ]; do sleep 0.05; done
+    stack=$(awk '/\[stack\]/ { split($1, ends, "-"); print "0x" ends[2] }' "/proc/$own/maps")
+    attempt "${unprivileged[@]}" "$scratch/matrix-translate" --source proc "$own" "$(printf '%#x' $((stack - 4096)))"
+    check "one's own process without root: a whole sentence" grep -qE 'ends here: .*run it as root$' "$scratch/out"
+    if [ -e /proc/kpageflags ]; then
+        cp "$build/matrix-ksm" "$scratch/"
+        attempt "${unprivileged[@]}" "$scratch/matrix-ksm" map --source proc "$own"
+        check "matrix ksm map: what it could not open, and what helps" eval \
+            'has_status 125 && complains "open /proc/kpageflags" && complains "run it as root" && ! complains "translate 0x"'
+    fi
 else
     skip "without rights" "needs root and setpriv"
 fi
@@ -99,6 +114,8 @@ leave() {
 serve good
 attempt "${translate[@]}" fake 0x400000
 check "a server that answers well is believed as far as it goes" prints "KVM_TRANSLATE and the page tables agree"
+fails 122 "--vcpu 1: guest fake has 1 virtual CPU" "a virtual CPU too many" --vcpu 1 fake 0x400000
+fails 122 "for guest-virtual addresses" "vcpu with --physical" --vcpu 0 --physical fake 0x1000
 leave
 attempt "${translate[@]}" fake 0x400000
 check "its socket, left behind, is nobody" complains "no guest that runs is called fake"
@@ -145,6 +162,7 @@ fails 122 "an address: 'xyz' is not a number" "an address" $$ xyz
 fails 122 "name a process or a guest" "none" $$
 fails 122 "name a process or a guest" "none"
 fails 122 "no such source" "source" --source tea $$ 0x1000
+fails 122 "for guest-virtual addresses of a guest of Matrix only" "vcpu of a process" --vcpu 0 $$ 0x1000
 fails 122 "out of range" "vcpu" --vcpu 16 $$ 0x1000
 fails 122 "exclude each other" "both" --physical --host $$ 0x1000
 fails 125 "No such file" "a path" /nowhere/x.sock 0x1000

@@ -89,7 +89,7 @@ attempt "$matrix" translate "$cloud" 0x400000
 check "a pid with two guests: 122, and their names" has_status 122
 check "and their names" complains "neo, morpheus"
 attempt "$matrix" translate --vcpu 3 neo 0x400000
-check "a virtual CPU that is not there" complains "virtual CPU 3"
+check "a virtual CPU that is not there" complains "--vcpu 3: guest neo has"
 
 # --- without rights ---------------------------------------------------------------------------
 drop=(setpriv --bounding-set=-all --inh-caps=-all --clear-groups --regid 65534 --reuid 65534)
@@ -109,7 +109,7 @@ attempt env MATRIX_RUNTIME_DIR="$scratch/nobody" "${drop[@]}" "$scratch/matrix-t
 check "one's own guest without root: status 1" has_status 1
 check "the earlier stages are shown" prints "host virtual"
 check "with what is known of the page" prints "present"
-check "and what is missing is said" prints "as root there is more"
+check "and what is missing is said" prints "run it as root"
 attempt env MATRIX_RUNTIME_DIR="$scratch/nobody" "$scratch/matrix-translate" own "$heap"
 check "root sees everybody's" has_status 0
 
