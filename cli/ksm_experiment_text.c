@@ -88,8 +88,9 @@ struct matrix_error *experiment_print(const struct experiment_file *file,
         RETURN_IF_ERROR(print_phases(results));
     print_checks(results);
     if (results->map.running)
-        printf("merge map of %zu VMs: %s frames are shared by %s pages, which saves %s\n",
-               results->map.running, format_count(frames, results->map.frames),
+        printf("merge map of %zu VM%s: %s frames are shared by %s pages, which saves %s\n",
+               results->map.running, results->map.running == 1 ? "" : "s",
+               format_count(frames, results->map.frames),
                format_count(mappings, results->map.mappings),
                format_size(size, results->map.saved_bytes));
     return NULL;

@@ -31,7 +31,7 @@ static const struct argp_option options[] = {
 struct export
 {
     const char *path;
-    bool json;
+    bool json, csv;
     struct ksm_recording *recording;
     size_t *by_subject; /* series, those of a subject one behind the other */
     size_t *columns;    /* of each series, from 0 */
@@ -42,8 +42,10 @@ struct export
 static error_t parse_argument(int key, char *value, struct argp_state *state)
 {
     struct export *export = state->input;
-    if (key == 'j' || key == KEY_CSV)
-        export->json = key == 'j';
+    if (key == 'j')
+        export->json = true;
+    else if (key == KEY_CSV)
+        export->csv = true;
     else if (key == ARGP_KEY_ARG && !export->path)
         export->path = value;
     else
@@ -278,6 +280,8 @@ static struct matrix_error *show(struct export *export)
     const struct ksm_recording *recording = export->recording;
     export->by_subject = calloc(recording->series_count + 1, sizeof(size_t));
     export->columns = calloc(recording->series_count + 1, sizeof(size_t));
+    if (export->json && export->csv)
+        return error_usage("choose one", "--csv and --json exclude each other");
     if (!export->by_subject || !export->columns)
         return error_host(ENOMEM, "read %s", recording->path);
     for (size_t i = 0; i < recording->series_count; i++)

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/parse.h"
+#include "base/terminal.h"
 #include "cli/common.h"
 #include "cli/exit_status.h"
 #include "cli/ksm_record.h"
@@ -12,12 +13,14 @@
 #include <argp.h>
 #include <errno.h>
 #include <langinfo.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define PROGRAM "matrix ksm top"
+#define KEYS_NS 100000000ULL /* from one look at the keyboard to the next */
 
 #define INTERVAL_DEFAULT_NS 1000000000ULL
 #define PROCESSES_DEFAULT   10
@@ -172,6 +175,37 @@ static struct matrix_error *list_processes(struct top *top, const struct ksm_sam
     return NULL;
 }
 
+static void without_lines(struct termios *mode)
+{
+    mode->c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+}
+
+/* Whether somebody has typed q. */
+static bool wants_end(struct top *top)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    char key = 0;
+    while (top->keys && poll(&input, 1, 0) > 0) {
+        top->keys = read(STDIN_FILENO, &key, 1) == 1;
+        if (top->keys && (key == 'q' || key == 'Q'))
+            return true;
+    }
+    return false;
+}
+
+/* Until then, a signal, or q. */
+static bool is_over(struct top *top, uint64_t until_ns, int *number)
+{
+    for (;;) {
+        const uint64_t now = clock_now_ns(CLOCK_MONOTONIC), next = now + KEYS_NS;
+        *number = look_wait_until(top->keys && next < until_ns ? next : until_ns);
+        if (*number || wants_end(top))
+            return true;
+        if (clock_now_ns(CLOCK_MONOTONIC) >= until_ns)
+            return false;
+    }
+}
+
 /* The signal that ended it, or 0. */
 static struct matrix_error *look_on(struct top *top, struct ksm_sampler *sampler, int *number)
 {
@@ -184,8 +218,7 @@ static struct matrix_error *look_on(struct top *top, struct ksm_sampler *sampler
         RETURN_IF_ERROR(list_processes(top, sample));
         RETURN_IF_ERROR(top_show(top));
         const uint64_t next = look_next(started, top->interval_ns, top->duration_ns);
-        *number = look_wait_until(next ? next : started + top->duration_ns);
-        if (*number || !next)
+        if (is_over(top, next ? next : started + top->duration_ns, number) || !next)
             return NULL;
     }
 }
@@ -197,9 +230,16 @@ static struct matrix_error *run(struct top *top, int *number)
     ksm_raise_file_limit();
     RETURN_IF_ERROR(ksm_sampler_open(&sampling, &sampler));
     look_block_ends();
+    struct terminal terminal = {0};
+    struct matrix_error *error = NULL;
+    top->keys = top->live && isatty(STDIN_FILENO);
+    if (top->keys)
+        error = terminal_enter(&terminal, without_lines);
     if (top->live)
         fputs(SCREEN_BEGIN, stdout);
-    struct matrix_error *error = look_on(top, sampler, number);
+    if (!error)
+        error = look_on(top, sampler, number);
+    terminal_leave(&terminal);
     if (top->live) {
         fputs(SCREEN_END, stdout);
         fflush(stdout);

@@ -43,7 +43,7 @@ struct top_process {
 struct top {
     uint64_t interval_ns, duration_ns;
     unsigned shown_processes;
-    bool json, live, utf8, computed;
+    bool json, live, keys, utf8, computed;
     double time_s;
     int64_t run; /* the knob; -1: not told */
     uint64_t page_bytes, available_bytes;

@@ -125,6 +125,8 @@ static void show_screen(struct top *top)
     char available[FORMAT_BYTES];
     struct winsize size = {.ws_row = 24, .ws_col = 80};
     ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+    if (!size.ws_row || !size.ws_col) /* a serial line, say: nobody has told it how large it is */
+        size = (struct winsize){.ws_row = 24, .ws_col = 80};
     unsigned room = size.ws_row > FIXED_LINES + 1U ? size.ws_row - FIXED_LINES - 1U : 0;
     room = room > top->shown_processes ? top->shown_processes : room;
     if (top->lines)

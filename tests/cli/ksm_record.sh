@@ -258,6 +258,10 @@ check "top on a terminal: a table" prints "PAGES MERGED"
 check "the cursor is shown again" prints $'\033[?25h'
 attempt env LC_ALL=C TERM=xterm script -qec "stty cols 30 rows 5; $matrix ksm top -i 50ms -d 150ms" /dev/null
 check "also on a tiny one" has_status 0
+attempt env LC_ALL=C TERM=xterm script -qec "stty cols 0 rows 0; $matrix ksm top -i 50ms -d 150ms" /dev/null
+check "on one of size 0 there are processes, too" eval '! prints "pages shared" || grep -A 3 "PAGES MERGED" out | grep -qE "^ +[0-9]+ " || grep -q "^0 processes" out'
+attempt timeout 20 bash -c "{ sleep 0.5; printf q; sleep 15; } | env TERM=xterm script -qec '$matrix ksm top -i 10s' /dev/null"
+check "q ends it" has_status 0
 
 # --- bad files and arguments -----------------------------------------------------------------------
 fails 122 "nor any SQLite file" "export" export /etc/passwd
@@ -282,6 +286,7 @@ check "a copy of one that was being written is read" has_status 0
 fails 122 "damaged" "a damaged copy" export beside/cut.sqlite
 check "who reads leaves nothing beside a recording" [ "$(echo beside/*)" = "beside/cut.sqlite beside/ended.sqlite" ]
 fails 122 "which recording" "export" export
+fails 122 "exclude each other" "export --csv --json" export --csv --json host.sqlite
 fails 122 "too short" "record" record --interval 1ms
 fails 122 "has no unit" "record" record --interval 5
 fails 122 "--duration: 0s is too short" "record" record --duration 0s
