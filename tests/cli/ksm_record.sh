@@ -260,7 +260,7 @@ attempt env LC_ALL=C TERM=xterm script -qec "stty cols 30 rows 5; $matrix ksm to
 check "also on a tiny one" has_status 0
 attempt env LC_ALL=C TERM=xterm script -qec "stty cols 0 rows 0; $matrix ksm top -i 50ms -d 150ms" /dev/null
 check "on one of size 0 there are processes, too" eval '! prints "pages shared" || grep -A 3 "PAGES MERGED" out | grep -qE "^ +[0-9]+ " || grep -q "^0 processes" out'
-attempt timeout 20 bash -c "{ sleep 0.5; printf q; sleep 15; } | env TERM=xterm script -qec '$matrix ksm top -i 10s' /dev/null"
+attempt timeout 20 bash -c "{ sleep 0.5; printf q; sleep 3; } | env TERM=xterm script -qec '$matrix ksm top -i 10s' /dev/null"
 check "q ends it" has_status 0
 
 # --- bad files and arguments -----------------------------------------------------------------------
