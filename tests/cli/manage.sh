@@ -114,7 +114,8 @@ check "... which says why" complains "bad.elf"
 check "... and the cloud knows" is_now bad '"bad.elf" in result["error"] and result["state"] == "stopped"'
 manage stop bad
 check "... but it is nobody" complains "bad"
-printf 'guests:\n  - {name: greedy, image: spin, floor: 90%%, restart: on-failure}\n' >"$scratch/greedy.yaml"
+printf 'guests:\n  - {name: greedy, image: spin, floor: 90%%, restart: on-failure%s}\n' \
+    "${second_core:+, pin: 1}" >"$scratch/greedy.yaml"
 manage set a floor=20%
 manage add "$scratch/greedy.yaml"
 check "one whose floor does not fit is refused" has_status 125
