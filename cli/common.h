@@ -16,10 +16,10 @@
 int cli_fail(const char *program, struct matrix_error *error);
 
 /*
- * The length in bytes of the character at text; 0 if it is a control character, U+0080 to U+009F
+ * The length in bytes of the character that string begins with; 0 if it is a control character, U+0080 to U+009F
  * among them, or not UTF-8.
  */
-size_t cli_printable_bytes(const char *text);
+size_t cli_printable_bytes(const char *string);
 
 /*
  * Prints text that a guest or a file has a say in. Control characters and what is not UTF-8 come

@@ -149,7 +149,7 @@ static struct matrix_error *check_vcpu(const struct translate_options *options,
 {
     if (!options->has_vcpu)
         return NULL;
-    if (target->first != STAGE_GUEST_VIRTUAL)
+    if (target->first != STAGE_GUEST_VIRTUAL || !target->vm)
         return error_usage("leave it out",
                            "--vcpu is for guest-virtual addresses of a guest of Matrix only");
     if (options->vcpu < target->vm->vcpus)

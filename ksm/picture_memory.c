@@ -78,7 +78,9 @@ void picture_draw_ground(cairo_t *cairo, double x, double y, double width, doubl
     cairo_paint(cairo);
     drawing_colour(cairo, GROUND_COLOUR);
     cairo_set_line_width(cairo, 1);
-    for (double at = GROUND_STEP / 2; at < width + height; at += GROUND_STEP) {
+    const unsigned lines = (unsigned)((width + height) / GROUND_STEP);
+    for (unsigned i = 0; i < lines; i++) {
+        const double at = (i + 0.5) * GROUND_STEP;
         cairo_move_to(cairo, x + at, y);
         cairo_line_to(cairo, x + at - height, y + height);
     }

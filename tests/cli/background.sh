@@ -9,11 +9,12 @@ trap 'kill "${pid-}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 cloud_options=()
 cloud_file() { cat; }
 
-# Starts a cloud of this file in the background, as $pid.
+# Starts a cloud of this file in the background, as $pid. Nice, so that who asks comes to run beside guests that spin,
+# also where there is one CPU.
 cloud_begins() { # FILE-CONTENT OPTION...
     printf '%b' "$1" | cloud_file >"$yaml"
     rm -f "$saved"
-    "$matrix" cloud --plain --quiet --control auto --report "$saved" --duration 15min "${cloud_options[@]}" \
+    nice "$matrix" cloud --plain --quiet --control auto --report "$saved" --duration 15min "${cloud_options[@]}" \
         "${@:2}" "$yaml" >"$scratch/cloud.out" 2>"$scratch/cloud.err" </dev/null &
     pid=$!
     socket=$MATRIX_RUNTIME_DIR/$pid.sock
