@@ -72,7 +72,7 @@ END
 reload() { attempt timeout 100 "$matrix" reload --cloud "$pid" "$@"; }
 
 begin() { # OPTION...
-    nice "$matrix" cloud --plain --quiet --control auto --report "$saved" --duration 15min "$@" "$yaml" \
+    "$matrix" cloud --plain --quiet --control auto --report "$saved" --duration 15min "$@" "$yaml" \
         >"$scratch/cloud.out" 2>"$scratch/cloud.err" </dev/null &
     pid=$!
     socket=$MATRIX_RUNTIME_DIR/$pid.sock

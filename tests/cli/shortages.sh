@@ -16,7 +16,7 @@ trap 'kill "${pid-}" 2>/dev/null || true; umount "$small" 2>/dev/null || true
 # Starts a cloud in the background, as $pid, by this command before it.
 cloud_begins() { # COMMAND...
     rm -f "$saved"
-    nice "$@" "$matrix" cloud --plain --quiet --keep --control auto --report "$saved" --duration 15min \
+    "$@" "$matrix" cloud --plain --quiet --keep --control auto --report "$saved" --duration 15min \
         "$yaml" >"$scratch/cloud.out" 2>"$scratch/cloud.err" </dev/null &
     pid=$!
     local socket=$MATRIX_RUNTIME_DIR/$pid.sock
