@@ -69,7 +69,7 @@ END
     done
 }
 
-reload() { attempt timeout 100 "$matrix" reload --cloud "$pid" "$@"; }
+reload() { attempt timeout 320 "$matrix" reload --cloud "$pid" "$@"; }
 
 begin() { # OPTION...
     "$matrix" cloud --plain --quiet --control auto --report "$saved" --duration 15min "$@" "$yaml" \
@@ -182,7 +182,7 @@ check "... end with the last" look 60 'now["image"]["life"] == "running"'
 
 sed -i '/name: image/d' "$yaml"
 reload --no-wait
-attempt timeout 100 "$matrix" add --cloud "$pid" --name image --group new hello
+attempt timeout 320 "$matrix" add --cloud "$pid" --name image --group new hello
 check "a guest that went can be added by command" has_status 0
 reload --json
 checks "... and is in no file, but stays" 'change["image"]["change"] == "kept"'
