@@ -97,8 +97,11 @@ static struct watch *next_ready(struct matrix_core *core)
         fds[i] = (struct pollfd){.fd = core->watches[i].fd, .events = core->watches[i].events};
     if (poll(fds, count, 0) <= 0)
         return NULL;
+    /* Whoever was served last may be gone: from the first one again, or one that hangs up each time would let
+     * others be passed over. */
+    const unsigned first = core->watch_turn < count ? core->watch_turn : 0;
     for (unsigned i = 0; i < count; i++) {
-        const unsigned turn = (core->watch_turn + i) % count;
+        const unsigned turn = (first + i) % count;
         if (fds[turn].revents) {
             core->watch_turn = turn + 1;
             return &core->watches[turn];
