@@ -124,6 +124,54 @@ static void no_signal_is_lost(void **state)
     }
 }
 
+/* A client that is taken in, hangs up and comes again, as often as it is looked at. */
+struct caller {
+    struct scene *scene;
+    int other[2], listener[2], client[2];
+    unsigned calls;
+};
+
+static void hangs_up(struct matrix_core *core, int fd, void *context)
+{
+    matrix_core_unwatch(core, fd);
+}
+
+static void calls(struct matrix_core *core, int fd, void *context)
+{
+    struct caller *caller = context;
+    if (++caller->calls == 3)
+        assert_int_equal(write(caller->other[1], "", 1), 1);
+    success(matrix_core_watch(core, caller->client[0], POLLIN, hangs_up, caller));
+}
+
+static void other_is_heard(struct matrix_core *core, int fd, void *context)
+{
+    matrix_machine_stop(((struct caller *)context)->scene->machine);
+}
+
+static void who_calls_again_and_again_keeps_nobody_waiting(void **state)
+{
+    struct scene scene = {0};
+    struct caller caller = {.scene = &scene};
+    int *pipes[] = {caller.other, caller.listener, caller.client};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pipe2(pipes[i], O_CLOEXEC | O_NONBLOCK), 0);
+    scene_create(&scene, (struct matrix_machine_options){.cores = 1, .duration_ns = 3000000000ULL});
+    struct matrix_core *core = matrix_machine_first_core(scene.machine);
+    success(matrix_core_watch(core, caller.other[0], POLLIN, other_is_heard, &caller));
+    success(matrix_core_watch(core, caller.listener[0], POLLIN, calls, &caller));
+    assert_int_equal(write(caller.listener[1], "", 1), 1);
+    assert_int_equal(write(caller.client[1], "", 1), 1);
+    add(&scene, "spin", weight(1));
+    assert_int_equal(run(&scene).end, MATRIX_CORE_STOPPED);
+    assert_true(caller.calls >= 3);
+    scene_destroy(&scene);
+    for (int i = 0; i < 3; i++) {
+        close(pipes[i][0]);
+        close(pipes[i][1]);
+    }
+}
+
 static void short_runs(void **state)
 {
     for (int i = 0; i < 30; i++) {
@@ -195,6 +243,7 @@ int main(void)
         cmocka_unit_test(nothing_printed_is_lost),
         cmocka_unit_test(signals_are_for_the_first_core),
         cmocka_unit_test(no_signal_is_lost),
+        cmocka_unit_test(who_calls_again_and_again_keeps_nobody_waiting),
         cmocka_unit_test(short_runs),
         cmocka_unit_test(a_core_that_cannot_run_ends_the_machine),
         cmocka_unit_test(what_is_refused),
