@@ -124,16 +124,18 @@ static void no_signal_is_lost(void **state)
     }
 }
 
-/* A client that is taken in, hangs up and comes again, as often as it is looked at. */
+/* Two clients that are taken in, of which one says nothing; the other one's word ends both. They come again as often
+ * as it is looked, and with them the list of who is watched gets longer and shorter. */
 struct caller {
     struct scene *scene;
-    int other[2], listener[2], client[2];
+    int other[2], listener[2], silent[2], client[2];
     unsigned calls;
 };
 
 static void hangs_up(struct matrix_core *core, int fd, void *context)
 {
     matrix_core_unwatch(core, fd);
+    matrix_core_unwatch(core, ((struct caller *)context)->silent[0]);
 }
 
 static void calls(struct matrix_core *core, int fd, void *context)
@@ -141,6 +143,7 @@ static void calls(struct matrix_core *core, int fd, void *context)
     struct caller *caller = context;
     if (++caller->calls == 3)
         assert_int_equal(write(caller->other[1], "", 1), 1);
+    success(matrix_core_watch(core, caller->silent[0], POLLIN, hangs_up, caller));
     success(matrix_core_watch(core, caller->client[0], POLLIN, hangs_up, caller));
 }
 
@@ -153,8 +156,8 @@ static void who_calls_again_and_again_keeps_nobody_waiting(void **state)
 {
     struct scene scene = {0};
     struct caller caller = {.scene = &scene};
-    int *pipes[] = {caller.other, caller.listener, caller.client};
-    for (int i = 0; i < 3; i++)
+    int *pipes[] = {caller.other, caller.listener, caller.silent, caller.client};
+    for (int i = 0; i < 4; i++)
         assert_int_equal(pipe2(pipes[i], O_CLOEXEC | O_NONBLOCK), 0);
     scene_create(&scene, (struct matrix_machine_options){.cores = 1, .duration_ns = 3000000000ULL});
     struct matrix_core *core = matrix_machine_first_core(scene.machine);
@@ -166,7 +169,7 @@ static void who_calls_again_and_again_keeps_nobody_waiting(void **state)
     assert_int_equal(run(&scene).end, MATRIX_CORE_STOPPED);
     assert_true(caller.calls >= 3);
     scene_destroy(&scene);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         close(pipes[i][0]);
         close(pipes[i][1]);
     }
