@@ -124,7 +124,6 @@ static void remember(struct scene *scene, const struct matrix_vm_info *info)
 {
     scene->result.exits += info->exits_total;
     scene->result.dropped_lines += info->dropped_lines;
-    scene->result.state = info->state;
 }
 
 static void attacker_ended(struct scene *scene)
@@ -136,6 +135,7 @@ static void attacker_ended(struct scene *scene)
     if (info.state == MATRIX_VM_STOPPED) /* by ourselves */
         return;
     remember(scene, &info);
+    scene->result.state = info.state;
     scene->result.lives++;
     scene->result.faults += info.state == MATRIX_VM_FAULTED;
     scene->result.unexplained += report && expected && !strstr(report->explanation, expected);

@@ -61,7 +61,7 @@ struct attack_result {
     uint64_t unexplained;           /* faults whose report does not say what it should */
     uint64_t exits;                 /* of all its lives */
     uint64_t dropped_lines;         /* likewise */
-    enum matrix_vm_state state;     /* of its last life, before it was stopped */
+    enum matrix_vm_state state;     /* of the last life that ended by itself; ALIVE if none has */
     struct matrix_vm_info ended[2]; /* the neighbours' ends */
     bool unharmed[2];               /* they found their memory as it was, and said so */
     bool is_exact; /* the stays add up to what was charged, to the nanosecond; none was lost */

@@ -176,7 +176,7 @@ def metric(name):
     found = re.findall(r'^matrix_guest_ksm_' + name + r'_bytes{guest=\"(\w+)\".*} (\d+)$', text, re.M)
     return {guest: int(value) for guest, value in found}
 merged = {name: (vm['shared_pages'] + vm['within_pages']) * 4096 for name, vm in vms.items()}
-print(merged, metric('merged'), metric('saved'))
+print('#', merged, metric('merged'), metric('saved'))
 sys.exit(not (len(merged) == 4 and metric('merged') == merged and merged['neo'] > 0 and merged['alone'] == 0 and
               all(abs(metric('saved')[name] - vms[name]['saved_bytes']) <= 1 for name in vms)))
 " "$scratch/out" "$scratch/metrics"

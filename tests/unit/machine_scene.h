@@ -23,7 +23,7 @@ static void success(struct matrix_error *error)
 {
     if (!error)
         return;
-    print_message("%s\n", error->message);
+    print_message("# %s\n", error->message);
     fail();
 }
 

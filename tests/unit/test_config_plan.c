@@ -237,7 +237,7 @@ static void one_cloud_becomes_another(void **state)
         leave_cloud(&running, &world);
         leave_cloud(&new, &other);
     }
-    print_message("%u pairs, %u moves, none refused\n", PAIRS, moves);
+    print_message("# %u pairs, %u moves, none refused\n", PAIRS, moves);
 }
 
 int main(void)

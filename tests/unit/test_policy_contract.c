@@ -87,7 +87,7 @@ static void run_histories(const struct history *history, unsigned count, const c
         worst = fmaxl(worst, tree.worst);
         tree_destroy(&tree);
     }
-    print_message("%s: the worst lag is %.3Lf of a slice\n", what, worst);
+    print_message("# %s: the worst lag is %.3Lf of a slice\n", what, worst);
 }
 
 static void test_model_weights(void **state)
