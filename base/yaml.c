@@ -5,7 +5,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+#include <yaml.h>
 
 /* What libcyaml says when it refuses a file: the reason first, then where, innermost first. */
 struct complaint {
@@ -54,6 +56,33 @@ void document_free(const cyaml_schema_value_t *schema, void *document)
         cyaml_free(cyaml_settings(&complaint, &settings), schema, document, 0);
 }
 
+/* libcyaml reads the first document of a text and says nothing of what follows it. Here that is a mistake, also
+ * where it cannot be read. */
+static struct matrix_error *check_rest(const char *text, size_t bytes, const char *name)
+{
+    yaml_parser_t parser;
+    yaml_event_t event;
+    unsigned documents = 0;
+    bool is_fine = true, is_over = false;
+    if (!yaml_parser_initialize(&parser))
+        return error_host(ENOMEM, "read %s", name);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
+    while (is_fine && !is_over) {
+        is_fine = yaml_parser_parse(&parser, &event);
+        documents += event.type == YAML_DOCUMENT_START_EVENT;
+        is_fine &= documents <= 1;
+        is_over = event.type == YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    const size_t line = parser.mark.line + 1;
+    yaml_parser_delete(&parser);
+    if (is_fine)
+        return NULL;
+    return error_usage(
+        "one file has one document: what follows \"---\" or \"...\" goes into a file of its own",
+        "%s: another document after the first (line: %zu)", name, line);
+}
+
 struct matrix_error *document_load(const char *text, size_t bytes, const char *name,
                                    const cyaml_schema_value_t *schema, const char *remedy,
                                    void **document)
@@ -64,11 +93,17 @@ struct matrix_error *document_load(const char *text, size_t bytes, const char *n
     cyaml_err_t failure =
         cyaml_load_data((const uint8_t *)text, bytes, cyaml_settings(&complaint, &settings), schema,
                         document, NULL);
-    if (failure == CYAML_OK)
-        return NULL;
-    *document = NULL;
-    return error_usage(remedy, "%s: %s%s%s", name, cyaml_strerror(failure),
-                       complaint.length ? ": " : "", complaint.text);
+    if (failure != CYAML_OK) {
+        *document = NULL;
+        return error_usage(remedy, "%s: %s%s%s", name, cyaml_strerror(failure),
+                           complaint.length ? ": " : "", complaint.text);
+    }
+    struct matrix_error *error = check_rest(text, bytes, name);
+    if (error) {
+        document_free(schema, *document);
+        *document = NULL;
+    }
+    return error;
 }
 
 struct matrix_error *document_read_file(const char *path, char **text, size_t *bytes)

@@ -7,9 +7,7 @@
 #include "base/error.h"
 #include "base/parse.h"
 #include "cli/trace.h"
-#include <cairo-svg.h>
 #include <cairo.h>
-#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -226,14 +224,6 @@ static void draw(const struct picture *picture)
     draw_panel(picture, &part);
 }
 
-static struct matrix_error *fail(const char *path, cairo_status_t status)
-{
-    return error_host(status == CAIRO_STATUS_NO_MEMORY     ? ENOMEM
-                      : status == CAIRO_STATUS_WRITE_ERROR ? EIO
-                                                           : 0,
-                      "draw %s: %s", path, cairo_status_to_string(status));
-}
-
 struct matrix_error *trace_draw(const struct traces *traces, const char *path)
 {
     const struct trace *trace = &traces->cores[0];
@@ -244,19 +234,9 @@ struct matrix_error *trace_draw(const struct traces *traces, const char *path)
     const double width = 2 * MARGIN + LABEL + WIDTH + 30;
     const double height =
         2 * MARGIN + 2 * LINE + 2 * ((double)line_count(&picture) * ROW + LINE) + GAP;
-    const bool is_png = drawing_is_png(path);
-    cairo_surface_t *surface =
-        is_png ? cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)width, (int)height)
-               : cairo_svg_surface_create(path, width, height);
-    picture.cairo = cairo_create(surface);
+    struct drawing drawing;
+    drawing_begin(&drawing, path, width, height);
+    picture.cairo = drawing.cairo;
     draw(&picture);
-    cairo_status_t status = cairo_status(picture.cairo);
-    cairo_destroy(picture.cairo);
-    if (status == CAIRO_STATUS_SUCCESS && is_png)
-        status = cairo_surface_write_to_png(surface, path);
-    cairo_surface_finish(surface);
-    if (status == CAIRO_STATUS_SUCCESS)
-        status = cairo_surface_status(surface);
-    cairo_surface_destroy(surface);
-    return status == CAIRO_STATUS_SUCCESS ? NULL : fail(path, status);
+    return drawing_end(&drawing);
 }

@@ -83,6 +83,8 @@ refuses_guest "weight: a mapping" "name: a, image: spin, weight: {a: 1}" "weight
 refuses_guest "name: a list" "name: [a], image: spin" "name" "line: 2"
 refuses_line "slice: a list" "slice: [1ms]" "slice" "line: 1"
 refuses_line "a key twice" "slice: 1ms\nslice: 2ms" "slice"
+refuses_file "a second document" "$one\n---\n$one\n" "another document" "line: 2"
+refuses_file "a second document that cannot be read" "$one\n---\n]\n" "another document"
 printf -v many '%s,' {1..257}
 refuses_guest "257 arguments" "name: a, image: spin, args: [$many]" "args"
 { echo "guests:"; for i in {1..1025}; do echo "  - {name: g$i, image: spin, memory: 2M}"; done; } >"$yaml"

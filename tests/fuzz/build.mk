@@ -9,7 +9,7 @@ FLAGS := -g -O1 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializ
   -DMATRIX_GUESTDIR='"/nowhere"' -DCALLER_IMAGE='"$(abspath $(BUILD))/caller.elf"' \
   -I$(ROOT) -I$(ROOT)/include -fno-omit-frame-pointer -fno-sanitize-recover=all \
   -fsanitize=fuzzer-no-link,$(SANITIZE) -MMD -MP
-LIBRARIES := -lcyaml -ljansson -lsqlite3 -lZydis -lm
+LIBRARIES := -lcyaml -lyaml -ljansson -lsqlite3 -lZydis -lm
 
 SOURCES := $(wildcard $(addprefix $(ROOT)/,base/*.c vmm/*.c vmm/x86_64/*.c vmm/x86_64/*.S cloud/*.c control/*.c lens/*.c \
   ksm/database.c ksm/experiment_[fs]*.c ksm/journal.c ksm/knobs.c ksm/recording.c ksm/text.c ksm/value.c ksm/walk.c \
