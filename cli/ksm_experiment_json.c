@@ -45,11 +45,11 @@ static json_t *phase_to_json(const struct experiment_phase *phase)
 static json_t *check_to_json(const struct experiment_check *check)
 {
     const struct experiment_expectation *expect = check->expectation;
-    return json_pack("{s:I, s:s, s:o, s:o, s:I, s:I, s:I, s:b}", "step", (json_int_t)check->step,
-                     "what", expect->what->name, "of", text_or_null(expect->of), "with",
-                     text_or_null(expect->with), "value", (json_int_t)check->value, "minimum",
-                     (json_int_t)expect->minimum, "maximum", (json_int_t)expect->maximum, "passed",
-                     check->passed);
+    return json_pack("{s:I, s:s, s:o, s:o, s:I, s:I, s:I, s:b}", "step",
+                     (json_int_t)check->step + 1, "what", expect->what->name, "of",
+                     text_or_null(expect->of), "with", text_or_null(expect->with), "value",
+                     (json_int_t)check->value, "minimum", (json_int_t)expect->minimum, "maximum",
+                     (json_int_t)expect->maximum, "passed", check->passed);
 }
 
 static json_t *map_to_json(const struct experiment_map *map)

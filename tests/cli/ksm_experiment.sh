@@ -153,6 +153,8 @@ begin --json --quiet "$scratch/file.yaml"
 end
 check "a wrong number: 1" has_status 1
 check "all numbers are looked at" json "[check['passed'] for check in result['checks']] == [False, True]"
+check "and each names its step, counted as messages do" \
+    json "[check['step'] for check in result['checks']] == [result['steps'] - 1, result['steps']]"
 check "the knobs are as before" settled
 
 # --- when VMs are first seen: in the first sample after they have memory to merge -----------------
