@@ -1,113 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * When guests start, stop and start again: scenes with a clock that is set, and random commands against
- * what must be true at any time.
- */
-#include "cloud/lifecycle.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#define GUESTS    6
-#define SECOND_NS 1000000000ULL
-#define FIRST_NS  LIFE_BACKOFF_DEFAULT_NS
-
-/* What there would be of a guest: the actions keep it, and refuse what makes no sense. */
-struct body {
-    bool exists, runs, paused, is_being_made;
-    unsigned description, made_of; /* which holds, and which it is made of */
-};
-
-struct world {
-    struct lives lives;
-    struct body bodies[GUESTS];
-    char log[256]; /* "r0 m1": what was asked for, in order */
-    uint64_t now_ns;
-};
-
-static void note(struct world *world, char what, unsigned index)
-{
-    const size_t length = strlen(world->log);
-    if (length + 4 < sizeof(world->log))
-        snprintf(world->log + length, sizeof(world->log) - length, "%s%c%u", length ? " " : "",
-                 what, index);
-}
-
-static void on_run(void *context, unsigned index)
-{
-    struct world *world = context;
-    struct body *body = &world->bodies[index];
-    assert_true(body->exists);
-    assert_false(body->runs);
-    assert_int_equal(body->made_of, body->description);
-    body->runs = true;
-    note(world, 'r', index);
-}
-
-static void on_make(void *context, unsigned index)
-{
-    struct world *world = context;
-    assert_false(world->bodies[index].is_being_made);
-    assert_false(world->bodies[index].runs);
-    world->bodies[index].is_being_made = true;
-    world->bodies[index].made_of = world->bodies[index].description;
-    note(world, 'm', index);
-}
-
-static void on_stop(void *context, unsigned index)
-{
-    struct world *world = context;
-    assert_true(world->bodies[index].exists);
-    world->bodies[index].exists = world->bodies[index].runs = world->bodies[index].paused = false;
-    note(world, 's', index);
-}
-
-static void on_pause(void *context, unsigned index)
-{
-    struct world *world = context;
-    assert_true(world->bodies[index].runs && !world->bodies[index].paused);
-    world->bodies[index].paused = true;
-    note(world, 'p', index);
-}
-
-static void on_resume(void *context, unsigned index)
-{
-    struct world *world = context;
-    assert_true(world->bodies[index].runs && world->bodies[index].paused);
-    world->bodies[index].paused = false;
-    note(world, 'c', index);
-}
-
-static const struct life_actions actions = {on_run, on_make, on_stop, on_pause, on_resume};
-
-/* A guest that is made, as a file's are. */
-static void add(struct world *world, struct life_rules rules)
-{
-    if (world->lives.count == 0)
-        lives_init(&world->lives, &actions, world);
-    world->bodies[world->lives.count].exists = true;
-    assert_null(lives_add(&world->lives, &rules, true));
-}
-
-static void ends(struct world *world, unsigned index, bool failed)
-{
-    world->bodies[index].exists = world->bodies[index].runs = world->bodies[index].paused = false;
-    lives_ended(&world->lives, index, failed, world->now_ns);
-}
-
-static void made(struct world *world, unsigned index, bool success)
-{
-    assert_true(world->bodies[index].is_being_made);
-    world->bodies[index].is_being_made = false;
-    world->bodies[index].exists |= success;
-    if (!lives_made(&world->lives, index, success, world->now_ns))
-        world->bodies[index].exists = false;
-}
+/* When guests start, stop and start again: scenes with a clock that is set. */
+#include "tests/unit/lifecycle_world.h"
 
 /* What was asked for since the last look. */
 static void assert_log(struct world *world, const char *expected)
@@ -287,12 +180,6 @@ static void what_is_being_made_can_be_stopped(void **state)
     lives_release(&world.lives);
 }
 
-static void renew(struct world *world, unsigned index)
-{
-    world->bodies[index].description++;
-    life_renew(&world->lives, index, world->now_ns);
-}
-
 static void a_new_description_starts_it_anew(void **state)
 {
     struct world world = {0};
@@ -348,86 +235,6 @@ static void other_rules_hold_at_once(void **state)
     lives_release(&world.lives);
 }
 
-/* --- at random --------------------------------------------------------------------------------- */
-
-static void something_happens(struct world *world)
-{
-    const unsigned index = (unsigned)rand() % GUESTS;
-    struct body *body = &world->bodies[index];
-    struct matrix_error *error = NULL;
-    switch (rand() % 9) {
-    case 0:
-        error = life_start(&world->lives, index, world->now_ns);
-        break;
-    case 1:
-        error = life_stop(&world->lives, index, world->now_ns);
-        break;
-    case 2:
-        error = life_restart(&world->lives, index, world->now_ns);
-        break;
-    case 3:
-        error = life_pause(&world->lives, index, world->now_ns);
-        break;
-    case 4:
-        error = life_resume(&world->lives, index, world->now_ns);
-        break;
-    case 5:
-        if (body->is_being_made)
-            made(world, index, rand() % 4);
-        break;
-    case 6:
-        if (body->runs)
-            ends(world, index, rand() % 2);
-        break;
-    case 7:
-        renew(world, index);
-        break;
-    default:
-        world->now_ns += (uint64_t)rand() % SECOND_NS;
-        lives_tick(&world->lives, world->now_ns);
-    }
-    matrix_error_free(error);
-}
-
-/* What is said of a guest, and what there is of it, agree. */
-static void assert_consistent(const struct world *world)
-{
-    for (unsigned i = 0; i < GUESTS; i++) {
-        const struct life *life = &world->lives.lives[i];
-        const struct body *body = &world->bodies[i];
-        const bool is_up = life->state == LIFE_RUNNING || life->state == LIFE_PAUSED;
-        assert_int_equal(body->runs, is_up);
-        assert_int_equal(body->paused, life->state == LIFE_PAUSED);
-        assert_int_equal(body->exists, is_up || life->is_made);
-        assert_int_equal(body->is_being_made, life->state == LIFE_STARTING || life->is_discarded);
-        if (life->state == LIFE_BACKOFF)
-            assert_true(life->rules.restart == LIFE_ON_FAILURE);
-    }
-}
-
-static void any_order_leaves_it_consistent(void **state)
-{
-    static const unsigned after[GUESTS][2] = {{0}, {0}, {0, 1}, {2}, {0}, {4}};
-    static const unsigned after_counts[GUESTS] = {0, 1, 2, 1, 0, 1};
-    static const unsigned with[GUESTS][1] = {{1}, {0}, {3}, {2}, {0}, {5}};
-    for (unsigned seed = 0; seed < 200; seed++) {
-        struct world world = {0};
-        srand(seed);
-        for (unsigned i = 0; i < GUESTS; i++)
-            add(&world, (struct life_rules){.restart = rand() % 2,
-                                            .after = after[i],
-                                            .after_count = after_counts[i],
-                                            .stop_with = with[i],
-                                            .stop_with_count = (unsigned)rand() % 2});
-        lives_begin(&world.lives, 0);
-        for (unsigned step = 0; step < 500; step++) {
-            something_happens(&world);
-            assert_consistent(&world);
-        }
-        lives_release(&world.lives);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,7 +248,6 @@ int main(void)
         cmocka_unit_test(a_new_description_starts_it_anew),
         cmocka_unit_test(who_is_stopped_stays_so_with_a_new_description),
         cmocka_unit_test(other_rules_hold_at_once),
-        cmocka_unit_test(any_order_leaves_it_consistent),
     };
     return cmocka_run_group_tests_name("lifecycle", tests, NULL, NULL);
 }
