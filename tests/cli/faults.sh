@@ -9,9 +9,20 @@ attempt "$matrix" run faulty
 check "faulty lists its faults" has_status 0
 faults=$(awk '{ print $1 }' "$scratch/out")
 
-# On some KVMs string output is hypercalls, and no fault; spin is none anywhere.
+# On some KVMs string output is hypercalls, and no fault; spin is none anywhere. QEMU's emulator of a processor does not
+# know two of them: the guest goes on, and says so.
+is_emulated() { grep -q '^model name.*QEMU TCG' /proc/cpuinfo; }
 for fault in $faults; do
-    case $fault in spin | port-string) continue ;; esac
+    case $fault in
+    spin | port-string) continue ;;
+    alignment | simd)
+        if is_emulated; then
+            attempt timeout 20 "$matrix" run faulty "$fault"
+            check "$fault: none on this processor" eval 'has_status 1 && prints "nothing happened"'
+            continue
+        fi
+        ;;
+    esac
     attempt timeout 20 "$matrix" run faulty "$fault"
     check "$fault: status 120" has_status 120
     check "$fault: the report names the guest" complains "faulty"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs a command whose reader is difficult: a terminal that stands still, a full pipe, a slow one.
-Called by cloud.sh. What was read goes to standard output; the status is the command's, or 99 if
+Called by cloud_output.sh. What was read goes to standard output; the status is the command's, or 99 if
 it had to be killed after LIMIT seconds.
 
 usage: reader.py HOW COMMAND [ARGUMENT...], with HOW one of
@@ -11,7 +11,7 @@ usage: reader.py HOW COMMAND [ARGUMENT...], with HOW one of
   stalled-term   the same; SIGTERM half a second after the first output
   stderr         standard error is a full pipe that is never read
   stderr-term    the same; SIGTERM half a second after the first output on standard output
-  trickle        standard output is a pipe that is read at 20 KB/s
+  trickle        standard output is a pipe of a page that is read at 10 KB/s
   late=TEXT      standard output is a pipe that is read only from 0.3 s after it was full, until
                  TEXT comes; then SIGTERM. Status 98 if it does not come.
 """
@@ -127,7 +127,9 @@ def with_full_stderr(arguments, term):
 
 def trickle(arguments):
     command = Command(arguments, stdout=subprocess.PIPE)
-    while show(read_some(command.process.stdout.fileno(), 1000)) != b"":
+    pipe = command.process.stdout.fileno()
+    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+    while show(read_some(pipe, 500)) != b"":
         if command.is_running():
             time.sleep(0.05)
     return command.status()

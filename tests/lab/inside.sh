@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 # What the suites that run inside the lab share. Sourced.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH # as in tests/cli/tap.sh
 tests=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
 
 # Runs programs and scripts, each with the same arguments, and passes their TAP on under one

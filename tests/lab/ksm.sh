@@ -9,8 +9,7 @@ build=$(readlink -f -- "$1")
 shift
 [ $# -gt 0 ] || set -- 6.1 6.12
 
-# Debian's own python3 starts ten times as fast in there as one out of several.
-# And swap, for what is swapped out.
+# The path as in tests/cli/tap.sh. And swap, for what is swapped out.
 # shellcheck disable=SC2016
 inside='export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 modprobe zram && echo 64M >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0

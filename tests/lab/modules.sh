@@ -21,9 +21,6 @@ if [ "$1" = --inside ]; then
     build=$2 kernel=$3 paths=()
     shift 3
     export MATRIX_MODULES=$build/modules/$kernel
-    # Debian's own programs first: a python3 that a script picks out of several takes ten times as
-    # long to start in here, and the checks start it some hundred times.
-    export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
     # stderr is matrix-lab's own; what cannot be had is said beside the test that misses it.
     "$tests/lens/prepare.sh" "$MATRIX_MODULES" 2>&1 | sed 's/^/# /'
     for name in "$@"; do paths+=("$(find_test "$build" "$name")"); done
