@@ -58,7 +58,8 @@ struct seat {
     struct machine_guest *guest; /* a name in letters */
     struct lot *lot;             /* NULL: none */
     struct matrix_contract contract;
-    bool paused, on_core, ended;
+    struct guest *on_core; /* as that core knows it; NULL: it is on none */
+    bool paused, ended;
     struct matrix_machine_guest past; /* what cores that it has left gave to it */
     struct letter *last;              /* made in time: it is to be sent when the guest has ended */
 };

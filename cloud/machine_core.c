@@ -38,10 +38,9 @@ void machine_core_describe(const struct machine_core *here, const struct seat *s
     now->guest.contract.group = NULL;
     now->guest.state = state_elsewhere(seat);
     if (seat->on_core) {
-        const struct guest *guest = core_find_guest(here->core, seat->vm);
-        core_describe_guest(here->core, guest, &now->guest);
+        core_describe_guest(here->core, seat->on_core, &now->guest);
         now->guest.contract.group = NULL;
-        now->ready_ns = guest_ready_ns(guest);
+        now->ready_ns = guest_ready_ns(seat->on_core);
     }
     const double total = (double)now->guest.contended_total_ns;
     now->guest.promised = total > 0 ? (double)now->guest.entitled_ns / total : NAN;
@@ -56,7 +55,7 @@ void seat_take_off(struct machine_core *here, struct seat *seat)
         return;
     machine_core_describe(here, seat, &seat->past);
     matrix_error_free(matrix_core_remove(here->core, seat->vm));
-    seat->on_core = false;
+    seat->on_core = NULL;
 }
 
 void seat_end(struct machine_core *here, struct seat *seat, struct matrix_error *error)
@@ -98,9 +97,8 @@ struct matrix_error *seat_put_on(struct machine_core *here, struct seat *seat)
     struct matrix_contract contract = seat->contract;
     contract.group = seat->lot ? seat->lot->on_core : NULL;
     RETURN_IF_ERROR(matrix_core_add_contract(here->core, seat->vm, &contract));
-    core_guest_goes_on(core_find_guest(here->core, seat->vm), &seat->past.guest,
-                       seat->past.ready_ns);
-    seat->on_core = true;
+    seat->on_core = core_find_guest(here->core, seat->vm);
+    core_guest_goes_on(seat->on_core, &seat->past.guest, seat->past.ready_ns);
     return seat->paused ? matrix_core_pause(here->core, seat->vm) : NULL;
 }
 
@@ -198,8 +196,7 @@ static void describe(const struct machine_core *here, const struct seat *seat, b
     line->guest = seat->guest;
     machine_core_describe(here, seat, &line->now);
     if (in_full)
-        policy_promise(&core_find_guest(here->core, seat->vm)->entity, &line->guaranteed,
-                       &line->if_all_run);
+        policy_promise(&seat->on_core->entity, &line->guaranteed, &line->if_all_run);
 }
 
 static void report(struct machine_core *here, struct letter *letter)

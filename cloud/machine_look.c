@@ -96,9 +96,7 @@ bool matrix_machine_promise(const struct matrix_machine *machine, size_t index, 
     *guaranteed = guest->guaranteed;
     *if_all_run = guest->if_all_run;
     if (is_ours(machine, guest->unit) && guest->seat->on_core)
-        policy_promise(
-            &core_find_guest(machine->cores[guest->unit->at].core, guest->seat->vm)->entity,
-            guaranteed, if_all_run);
+        policy_promise(&guest->seat->on_core->entity, guaranteed, if_all_run);
     return true;
 }
 

@@ -52,6 +52,7 @@ struct matrix_error *policy_create(uint64_t slice_ns, const char *name, struct p
     if (!policy)
         return error_host(ENOMEM, "make a scheduling policy");
     policy->slice_ns = slice_ns;
+    policy->version = 1;
     policy->discipline = discipline;
     heap_init(&policy->throttled, ceiling_release_before);
     struct matrix_error *error = queue_create(policy, &policy->root, NULL);

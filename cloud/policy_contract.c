@@ -108,6 +108,7 @@ static void link_member(struct policy_queue *queue, struct policy_entity *entity
     queue->members = entity;
     queue->member_count++;
     queue->floors += entity->contract.floor_ppm;
+    queue->policy->version++;
     entity->added = true;
 }
 
@@ -121,6 +122,7 @@ static void unlink_member(struct policy_queue *queue, struct policy_entity *enti
         entity->next->prev = entity->prev;
     queue->member_count--;
     queue->floors -= entity->contract.floor_ppm;
+    queue->policy->version++;
     entity->added = false;
     entity->next = entity->prev = NULL;
 }
@@ -221,6 +223,7 @@ static void apply(struct policy *policy, struct policy_entity *entity,
                   const struct policy_contract *contract)
 {
     const bool had_ceiling = entity->has_ceiling;
+    policy->version++;
     count_limits(policy, &entity->contract, (size_t)-1);
     count_limits(policy, contract, 1);
     entity->queue->floors += contract->floor_ppm;
@@ -280,30 +283,43 @@ static double share_at(const struct policy_entity *entity, double of, double lam
     return share < ceiling ? share : ceiling;
 }
 
-static double share_if_all_run(const struct policy_entity *entity)
+static double share_if_all_run(const struct policy_entity *entity);
+
+/* The lambda at which the shares of a queue's members add up to what they have. */
+static double find_lambda(const struct policy_queue *queue, double of)
 {
-    const struct policy_entity *group = entity->queue->group;
-    const double of = group ? share_if_all_run(group) : 1;
-    double low = 0, high = 1; /* of lambda: a weight is 1 at least */
+    double low = 0, high = 1; /* a weight is 1 at least */
     uint64_t weight = 0;
     bool limited = false;
-    for (const struct policy_entity *one = entity->queue->members; one; one = one->next) {
+    for (const struct policy_entity *one = queue->members; one; one = one->next) {
         weight += one->weight;
         limited |= one->contract.floor_ppm || one->has_ceiling;
     }
     if (!limited)
-        return of * entity->weight / (double)weight;
+        return of / (double)weight;
     for (int i = 0; i < 60; i++) {
         const double lambda = (low + high) / 2;
         double sum = 0;
-        for (const struct policy_entity *one = entity->queue->members; one; one = one->next)
+        for (const struct policy_entity *one = queue->members; one; one = one->next)
             sum += share_at(one, of, lambda);
         if (sum > of)
             high = lambda;
         else
             low = lambda;
     }
-    return share_at(entity, of, high);
+    return high;
+}
+
+static double share_if_all_run(const struct policy_entity *entity)
+{
+    struct policy_queue *queue = entity->queue;
+    struct policy_promises *promises = &queue->promises;
+    if (promises->version != queue->policy->version) {
+        promises->of = queue->group ? share_if_all_run(queue->group) : 1;
+        promises->lambda = find_lambda(queue, promises->of);
+        promises->version = queue->policy->version;
+    }
+    return share_at(entity, promises->of, promises->lambda);
 }
 
 void policy_promise(const struct policy_entity *entity, double *least, double *when_all_run)

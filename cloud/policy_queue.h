@@ -51,6 +51,14 @@ static inline void policy_clock_advance(struct policy_clock *clock, policy_virtu
     clock->now += advance;
 }
 
+/* What the members get while all of them can run, as of that version of the contracts: whoever asks for one mostly asks
+ * for all. */
+struct policy_promises {
+    uint64_t version;
+    double of,
+        lambda; /* what they share; a member's part of it per unit of weight, between floor and ceiling */
+};
+
 struct policy_queue {
     struct policy *policy;
     struct policy_entity *group;   /* whose inside this is; NULL: the core's own */
@@ -63,6 +71,7 @@ struct policy_queue {
      * group had been entitled to when they did. */
     struct policy_clock fluid[POLICY_AXES];
     policy_virtual_t driven;
+    struct policy_promises promises;
     void *order; /* the discipline's */
 };
 
@@ -97,6 +106,7 @@ struct policy {
     size_t target_count; /* latency targets */
     size_t runnable;
     uint64_t contended_ns;
+    uint64_t version;      /* of the contracts: counts their changes; not 0 */
     struct heap throttled; /* by release_ns */
 };
 

@@ -285,6 +285,38 @@ static void test_admission(void **state)
     policy_destroy(policy);
 }
 
+static void assert_if_all_run(const struct policy_entity *entity, double expected)
+{
+    double least, all;
+    policy_promise(entity, &least, &all);
+    assert_true(fabs(all - expected) < 1e-9);
+}
+
+/* What is promised is remembered until any contract changes, be it of the group around. */
+static void test_promises_follow_changes(void **state)
+{
+    struct policy *policy;
+    struct policy_entity neo, morpheus, trinity, *tenant;
+    assert_null(policy_create(SLICE, NULL, &policy));
+    assert_null(policy_add_group(policy, NULL, "tenant", CONTRACT(0), &tenant));
+    assert_null(policy_add(policy, tenant, &neo, "neo", CONTRACT(0)));
+    assert_if_all_run(&neo, 1);
+    assert_null(policy_add(policy, tenant, &morpheus, "morpheus", CONTRACT(0)));
+    assert_if_all_run(&neo, 0.5);
+    assert_null(policy_add(policy, NULL, &trinity, "trinity", CONTRACT(0)));
+    assert_if_all_run(&neo, 0.25);
+    assert_null(policy_set(policy, tenant, CONTRACT(.ceiling_ppm = PERCENT(20))));
+    assert_if_all_run(&neo, 0.1);
+    assert_if_all_run(&trinity, 0.8);
+    assert_null(policy_set(policy, &neo, CONTRACT(.ceiling_ppm = PERCENT(5))));
+    assert_if_all_run(&morpheus, 0.15);
+    policy_remove(policy, &neo);
+    assert_if_all_run(&morpheus, 0.2);
+    policy_remove(policy, &trinity);
+    assert_if_all_run(&morpheus, 0.2);
+    policy_destroy(policy);
+}
+
 /* The second discipline: each in turn, whatever its weight; ceilings are kept all the same. */
 static void test_round_robin(void **state)
 {
@@ -355,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_groups_share),
         cmocka_unit_test(test_changes),
         cmocka_unit_test(test_admission),
+        cmocka_unit_test(test_promises_follow_changes),
         cmocka_unit_test(test_round_robin),
         cmocka_unit_test(test_unlimited),
     };
