@@ -12,7 +12,8 @@ logs=()
 run() { # NAME-OF-LOG PROCESSES ARGUMENT...
     logs+=("$build/meson-logs/$1.junit.xml")
     rm -f "${logs[-1]}"
-    meson test -C "$build" --no-rebuild --print-errorlogs --logbase "$1" --num-processes "${@:2}" || status=$?
+    # Under nohup SIGHUP would be ignored by all that is started, and tests see what it ends.
+    env --default-signal=HUP meson test -C "$build" --no-rebuild --print-errorlogs --logbase "$1" --num-processes "${@:2}" || status=$?
 }
 if [ $# -gt 0 ]; then
     run testlog 1 "$@"
