@@ -91,6 +91,9 @@ check "... with its guests" becomes StatusText "2 of 2 guests run"
 inside kill -STOP "$(property MainPID)"
 check "a cloud that stands still is seen by the watchdog, and comes back" becomes NRestarts 2
 check "... with its guests" becomes StatusText "2 of 2 guests run"
+inside kill -HUP "$(property MainPID)"
+check "a cloud that SIGHUP ended comes back" becomes NRestarts 3
+check "... with its guests" becomes StatusText "2 of 2 guests run"
 control stop "$service"
 check "a cloud stops" [ "$(property ActiveState)" = inactive ]
 check "... which is success" [ "$(property Result)" = success ]
