@@ -2,7 +2,7 @@
 /*
  * A machine of several cores, for cloud/machine*.c. Strangers see include/matrix/machine.h.
  *
- * Who owns what, as nothing is locked:
+ * Who owns what, as nothing is locked but outputs (vmm/output.c):
  *  - the first thread: the registry (struct machine_guest, unit, matrix_machine_group) and the placement;
  *  - the thread of a core: its matrix_core, and the parties that are on it. A party is what moves as one, a
  *    guest or a group with its members: its seats (guests) and lots (groups);

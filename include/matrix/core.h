@@ -2,7 +2,8 @@
 /*
  * A core: one thread that runs the virtual CPUs of its guests in slices, by contract.
  *
- * The calling thread is the core: no other thread is started, nothing is locked. A timer
+ * The calling thread is the core: no other thread is started, nothing is locked but an output while
+ * guests print to it, which those of other cores may share (matrix/vm.h). A timer
  * signal (SIGRTMIN) ends a slice; it is blocked except inside KVM_RUN. SIGINT, SIGTERM and SIGHUP
  * end matrix_core_run in the same way, and SIGIO says that a watched descriptor is ready. What they
  * were set to is restored afterwards.

@@ -3,9 +3,11 @@
  * A machine: several cores (matrix/core.h), each a thread of its own, and guests that are placed on them by
  * contract and moved when cores are out of balance.
  *
- * The calling thread runs the first core; each of the others is started by matrix_machine_run. Nothing
- * is shared between them. Who is where, and why, and by how much of its share a guest may be wrong there, is
- * said in cloud/placement.h. A group lives on one core, with all its members.
+ * The calling thread runs the first core; each of the others is started by matrix_machine_run. They share
+ * nothing but what guests on several of them print to: a matrix_output is locked while it is written to, so that
+ * a regular file on a disk that stalls holds up all cores whose guests print there. Who is where, and why, and by
+ * how much of its share a guest may be wrong there, is said in cloud/placement.h. A group lives on one core, with
+ * all its members.
  *
  * All functions are for the thread that runs the machine: before the run or after it, or meanwhile from tick,
  * ended, removed, or a watcher of the first core. What they ask of another core happens there within
