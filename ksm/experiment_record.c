@@ -82,13 +82,14 @@ static struct matrix_error *look_for_processes(struct experiment *x)
 struct matrix_error *experiment_record_look(struct experiment *x)
 {
     RETURN_IF_ERROR(look_for_processes(x));
-    x->sample = ksm_sampler_take(x->sampler);
+    x->sample = ksm_sampler_look(x->sampler);
     return NULL;
 }
 
 struct matrix_error *experiment_record_sample(struct experiment *x, uint64_t missed)
 {
-    RETURN_IF_ERROR(experiment_record_look(x));
+    RETURN_IF_ERROR(look_for_processes(x));
+    x->sample = ksm_sampler_take(x->sampler);
     x->sample->missed = missed;
     RETURN_IF_ERROR(ksm_store_add(x->store, x->sample));
     return experiment_add_point(x, x->sample);

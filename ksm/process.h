@@ -23,7 +23,8 @@ struct ksm_process {
     unsigned merging_unchanged; /* and what KSM does for it */
     unsigned sums;              /* of the host, in which its counters are (ksm/sums.h) */
     pid_t parent;
-    bool mergeable; /* KSM has looked at its memory, or may */
+    bool end_is_told; /* in a sample that is kept: the next does without it */
+    bool mergeable;   /* KSM has looked at its memory, or may */
     /* What ksm_stat said last: mostly it says the same again, and need not be read through. */
     char last_stat[KSM_PROCESS_STAT_BYTES];
 };

@@ -200,7 +200,7 @@ static void drop_ended(struct ksm_sampler *sampler)
 {
     size_t kept = 0;
     for (size_t i = 0; i < sampler->sample.process_count; i++) {
-        if (sampler->sample.processes[i].ended) {
+        if (sampler->processes[i].end_is_told) {
             let_go(sampler, i);
             continue;
         }
@@ -250,7 +250,7 @@ static void note_ended(struct ksm_sampler *sampler)
 }
 
 /* The host first: when one of its sums has moved, all processes are read in the same sample. */
-struct ksm_sample *ksm_sampler_take(struct ksm_sampler *sampler)
+struct ksm_sample *ksm_sampler_look(struct ksm_sampler *sampler)
 {
     struct ksm_sample *sample = &sampler->sample;
     drop_ended(sampler);
@@ -266,6 +266,14 @@ struct ksm_sample *ksm_sampler_take(struct ksm_sampler *sampler)
         if (!sample->processes[i].ended)
             ksm_process_read(&sampler->processes[i], &sample->processes[i], sampler->page_bytes,
                              still);
+    return sample;
+}
+
+struct ksm_sample *ksm_sampler_take(struct ksm_sampler *sampler)
+{
+    struct ksm_sample *sample = ksm_sampler_look(sampler);
+    for (size_t i = 0; i < sample->process_count; i++)
+        sampler->processes[i].end_is_told = sample->processes[i].ended;
     return sample;
 }
 

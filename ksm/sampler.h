@@ -46,6 +46,9 @@ struct matrix_error *ksm_sampler_add(struct ksm_sampler *sampler, pid_t pid,
  */
 struct ksm_sample *ksm_sampler_take(struct ksm_sampler *sampler);
 
+/* The same for who does not keep the sample: whose end it shows is in the next one, too. */
+struct ksm_sample *ksm_sampler_look(struct ksm_sampler *sampler);
+
 /* Processes that were found and could not be opened: too many files, or no right. */
 uint64_t ksm_sampler_skipped(const struct ksm_sampler *sampler);
 

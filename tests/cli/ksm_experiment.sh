@@ -171,6 +171,23 @@ ready = [line["time_s"] for line in lines if line["type"] == "mark" and line["te
 after = [line for line in lines if line["type"] == "sample" and line["time_s"] > ready[0]]
 assert "late" in [process["name"] for process in after[0]["processes"]], after[0]' "$scratch/out"
 
+# --- when one ends: the look at the beginning of a phase is none of the recording's ---------------
+write "  - start: {name: one, command: [$mergeable, '1', '0']}
+  - wait: {says: ready, name: one}
+  - wait: {for: 3s}
+  - stop: one
+  - set: {pages_to_scan: 1234}
+  - wait: {for: 3s}"
+sed -i 's/interval: 100ms/interval: 2s/' "$scratch/file.yaml"
+begin "$scratch/file.yaml"
+end
+check "a VM's end is in the recording, and no value of it behind that" python3 -c 'import sqlite3, sys
+rows = list(sqlite3.connect(sys.argv[1]).execute(
+    "SELECT ended_ns, max(time_ns), sum(value IS NULL) > 0 FROM subject, sample, change, series "
+    "WHERE subject.name = '"'one'"' AND series.subject = subject.id AND change.series = series.id "
+    "AND change.sample = sample.id"))
+assert rows[0][0] is not None and rows[0][0] == rows[0][1] and rows[0][2], rows' "$out/recording.sqlite"
+
 # --- phases --------------------------------------------------------------------------------------
 write "  - wait: {for: 400ms}
   - wait: {for: 300ms}"

@@ -149,6 +149,32 @@ static void processes(void **state)
     ksm_sampler_close(sampler);
 }
 
+/* A look that nobody keeps takes no end away from the sample after it. */
+static void an_end_is_in_a_sample_that_is_kept(void **state)
+{
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_GIVEN, false);
+    put_process(100, "a", 0, 777, 1);
+    succeed(ksm_sampler_add(sampler, 100, NULL));
+    assert_false(ksm_sampler_take(sampler)->processes[0].ended);
+    put("proc/100/statm", "0 0 0 0 0 0 0\n");
+    for (int look = 0; look < 3; look++) {
+        const struct ksm_sample *sample = ksm_sampler_look(sampler);
+        assert_int_equal(sample->process_count, 1);
+        assert_true(sample->processes[0].ended);
+    }
+    /* Its number is another's by now. */
+    put_process(100, "b", 0, 999, 1);
+    succeed(ksm_sampler_add(sampler, 100, NULL));
+    const struct ksm_sample *sample = ksm_sampler_take(sampler);
+    assert_int_equal(sample->process_count, 2);
+    assert_true(sample->processes[0].ended);
+    assert_false(sample->processes[1].ended);
+    sample = ksm_sampler_look(sampler);
+    assert_int_equal(sample->process_count, 1);
+    assert_string_equal(sample->processes[0].name, "b");
+    ksm_sampler_close(sampler);
+}
+
 static void hostile_processes(void **state)
 {
     char many[3000] = "";
@@ -228,6 +254,7 @@ int main(void)
         TEST(a_hostile_tree),
         TEST(no_ksm),
         TEST(processes),
+        TEST(an_end_is_in_a_sample_that_is_kept),
         TEST(hostile_processes),
         TEST(an_old_kernels_process),
         TEST(follows_what_it_finds),
