@@ -160,11 +160,15 @@ struct matrix_error *ksm_sampler_add(struct ksm_sampler *sampler, pid_t pid, con
     return NULL;
 }
 
-/* One that was found: whether to follow it is seen from what it says. */
-static void consider(struct ksm_sampler *sampler, pid_t pid)
+/*
+ * One that was found: whether to follow it is seen from what it says. *parent: of one that is no
+ * descendant, where descendants are followed; else 0.
+ */
+static void consider(struct ksm_sampler *sampler, pid_t pid, pid_t *parent)
 {
     struct ksm_process process;
     struct ksm_source source;
+    *parent = 0;
     if (is_followed(sampler, pid))
         return;
     CLEANUP_ERROR struct matrix_error *error = make_room(sampler);
@@ -176,10 +180,36 @@ static void consider(struct ksm_sampler *sampler, pid_t pid)
         return;
     }
     if (sampler->follow == KSM_FOLLOW_MERGEABLE ? process.mergeable
-                                                : is_followed(sampler, process.parent))
+                                                : is_followed(sampler, process.parent)) {
         take_in(sampler, &process, &source);
-    else
-        ksm_process_close(&process, &source);
+        return;
+    }
+    if (sampler->follow == KSM_FOLLOW_DESCENDANTS)
+        *parent = process.parent;
+    ksm_process_close(&process, &source);
+}
+
+/*
+ * Where numbers have begun anew a child stands before its parent: who is no descendant is considered
+ * again as long as there are more whose child it may be. And the list may have been past a parent's
+ * number when that came, and not yet past its child's: such a child is new in the next scan, too.
+ */
+static void consider_all(struct ksm_sampler *sampler)
+{
+    struct ksm_scan *scan = &sampler->scan;
+    for (size_t before = SIZE_MAX; before != sampler->sample.process_count;) {
+        size_t left = 0;
+        before = sampler->sample.process_count;
+        for (size_t i = 0; i < scan->candidate_count; i++) {
+            pid_t parent;
+            consider(sampler, scan->candidates[i], &parent);
+            if (parent)
+                scan->candidates[left++] = scan->candidates[i];
+            if (parent && !ksm_scan_has(scan, parent))
+                ksm_scan_forget(scan, scan->candidates[i]);
+        }
+        scan->candidate_count = left;
+    }
 }
 
 static void scan(struct ksm_sampler *sampler, uint64_t now_ns)
@@ -190,10 +220,8 @@ static void scan(struct ksm_sampler *sampler, uint64_t now_ns)
     sampler->scanned_ns = now_ns;
     CLEANUP_ERROR struct matrix_error *error =
         ksm_scan_look(&sampler->scan, sampler->proc_root, sampler->follow == KSM_FOLLOW_MERGEABLE);
-    if (error) /* the next time, then */
-        return;
-    for (size_t i = 0; i < sampler->scan.candidate_count; i++)
-        consider(sampler, sampler->scan.candidates[i]);
+    if (!error) /* else the next time */
+        consider_all(sampler);
 }
 
 static void drop_ended(struct ksm_sampler *sampler)

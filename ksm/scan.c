@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct pids {
     pid_t *items;
@@ -85,6 +86,23 @@ struct matrix_error *ksm_scan_look(struct ksm_scan *scan, const char *proc_root,
     scan->pids = now.items;
     scan->count = now.count;
     return NULL;
+}
+
+static pid_t *find(const struct ksm_scan *scan, pid_t pid)
+{
+    return scan->count ? bsearch(&pid, scan->pids, scan->count, sizeof(pid), compare) : NULL;
+}
+
+bool ksm_scan_has(const struct ksm_scan *scan, pid_t pid)
+{
+    return find(scan, pid);
+}
+
+void ksm_scan_forget(struct ksm_scan *scan, pid_t pid)
+{
+    pid_t *at = find(scan, pid);
+    if (at)
+        memmove(at, at + 1, (size_t)(scan->pids + --scan->count - at) * sizeof(*at));
 }
 
 void ksm_scan_free(struct ksm_scan *scan)

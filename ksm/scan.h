@@ -23,6 +23,11 @@ struct ksm_scan {
 /* Lists the processes that are new, and with again those whose turn it is. */
 struct matrix_error *ksm_scan_look(struct ksm_scan *scan, const char *proc_root,
                                    bool again) MATRIX_MUST_CHECK;
+
+/* Whether the last list had it; takes it out of that, so that it is new in the next. */
+bool ksm_scan_has(const struct ksm_scan *scan, pid_t pid);
+void ksm_scan_forget(struct ksm_scan *scan, pid_t pid);
+
 void ksm_scan_free(struct ksm_scan *scan);
 
 #endif

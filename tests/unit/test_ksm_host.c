@@ -243,6 +243,27 @@ static void follows_what_it_finds(void **state)
     ksm_sampler_close(sampler);
 }
 
+/* Numbers begin anew some day: then a child stands before its parent. */
+static void a_child_with_a_lower_number(void **state)
+{
+    struct ksm_sampler *sampler = sampler_of(KSM_FOLLOW_DESCENDANTS, false);
+    put_process(300, "a", 0, 1, 1);
+    succeed(ksm_sampler_add(sampler, 300, NULL));
+    assert_int_equal(ksm_sampler_take(sampler)->process_count, 1);
+    put_process(301, "child", 0, 1, 300);
+    put_process(202, "its child", 0, 1, 301);
+    put_process(101, "and its", 0, 1, 202);
+    put_process(102, "none of them", 0, 1, 1);
+    assert_int_equal(ksm_sampler_take(sampler)->process_count, 4);
+    /* The list was past 201 when that came. */
+    put_process(305, "child of whom the list lacks", 0, 1, 201);
+    assert_int_equal(ksm_sampler_take(sampler)->process_count, 4);
+    put_process(201, "who was missing", 0, 1, 300);
+    assert_int_equal(ksm_sampler_take(sampler)->process_count, 6);
+    assert_int_equal(ksm_sampler_skipped(sampler), 0);
+    ksm_sampler_close(sampler);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, tree_make, tree_remove)
 
 int main(void)
@@ -258,6 +279,7 @@ int main(void)
         TEST(hostile_processes),
         TEST(an_old_kernels_process),
         TEST(follows_what_it_finds),
+        TEST(a_child_with_a_lower_number),
     };
     return cmocka_run_group_tests_name("ksm_host", tests, NULL, NULL);
 }
