@@ -13,7 +13,11 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How often, every 50 ms, the lock is tried by who would mend. */
+#define MEND_TRIES 20
 
 struct ksm_places ksm_places(void)
 {
@@ -44,23 +48,30 @@ static int find_holder(const struct stat *file)
     return 0;
 }
 
-static struct matrix_error *tell_holder(int fd, const char *path)
+/* The name of a process; false: it has ended. */
+static bool read_name(pid_t pid, char name[32])
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+    CLEANUP_FILE FILE *file = fopen(path, "re");
+    if (!file || !fgets(name, 32, file))
+        return false;
+    name[strcspn(name, "\n")] = '\0';
+    return true;
+}
+
+static struct matrix_error *tell_holder(pid_t pid, const char *path)
 {
     static const char remedy[] = "wait until it has ended, or end it: it puts the knobs back";
-    struct stat file;
-    char name[32] = "", comm[64];
-    const int pid = fstat(fd, &file) ? 0 : find_holder(&file);
+    char name[32];
     if (pid <= 0)
         return error_new(MATRIX_ERROR_HOST, 0, remedy,
                          "take the knobs of KSM: another process holds %s", path);
-    snprintf(comm, sizeof(comm), "/proc/%d/comm", pid);
-    CLEANUP_FILE FILE *of = fopen(comm, "re");
-    if (!of || !fgets(name, sizeof(name), of))
+    if (!read_name(pid, name))
         return error_new(MATRIX_ERROR_HOST, 0, "`fuser /run/lock/matrix-ksm` tells who has it now",
                          "take the knobs of KSM: process %d locked %s and has ended, but one that "
                          "it started still has it open",
                          pid, path);
-    name[strcspn(name, "\n")] = '\0';
     return error_new(MATRIX_ERROR_HOST, 0, remedy,
                      "take the knobs of KSM: process %d (%s) has them", pid, name);
 }
@@ -78,22 +89,62 @@ static void make_directory(const char *path)
         chmod(directory, 01777);
 }
 
-/* *fd: the lock, held; -1 with *busy where another has it. */
-static struct matrix_error *take_lock(const char *path, int *fd, bool *busy)
+/*
+ * Everybody may make files in that directory, and may lock whatever file can be opened: the lock is
+ * one that is ours, and that nobody else can open.
+ */
+static struct matrix_error *check_lock(int fd, const char *path)
 {
-    *busy = false;
+    struct stat file;
+    if (fstat(fd, &file))
+        return error_host(errno, "look at the lock %s", path);
+    if (!S_ISREG(file.st_mode) || file.st_nlink != 1 || file.st_uid != geteuid())
+        return error_new(MATRIX_ERROR_HOST, 0, "as root, look at it and delete it",
+                         "open the lock %s: what is there is no file that user %u alone has made",
+                         path, geteuid());
+    if (file.st_mode & 077 && fchmod(fd, 0600))
+        return error_host(errno, "keep others from opening the lock %s", path);
+    return NULL;
+}
+
+static struct matrix_error *open_lock(const char *path, int *fd)
+{
+    /* Without O_CREAT first: it fails on what is another's where fs.protected_regular is set. */
+    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
     make_directory(path);
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    *fd = open(path, flags);
+    if (*fd < 0 && errno == ENOENT)
+        *fd = open(path, flags | O_CREAT, 0600);
     if (*fd < 0)
         return error_new(MATRIX_ERROR_HOST, errno,
-                         errno == EACCES ? "run it as root, or with --lab" : NULL,
+                         errno == ELOOP    ? "it is a symbolic link: as root, delete it"
+                         : errno == EACCES ? "run it as root, or with --lab"
+                                           : NULL,
                          "open the lock %s", path);
-    if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+    return check_lock(*fd, path);
+}
+
+#define NOT_BUSY (-1)
+
+/*
+ * *fd: the lock, held; -1 where it failed. *holder: where another has it, its pid, or 0 when that is
+ * not told; else NOT_BUSY.
+ */
+static struct matrix_error *take_lock(const char *path, int *fd, pid_t *holder)
+{
+    struct stat file;
+    *holder = NOT_BUSY;
+    struct matrix_error *error = open_lock(path, fd);
+    if (!error && flock(*fd, LOCK_EX | LOCK_NB) == 0)
         return NULL;
-    *busy = errno == EWOULDBLOCK;
-    struct matrix_error *error =
-        *busy ? tell_holder(*fd, path) : error_host(errno, "lock %s", path);
-    close(*fd);
+    if (!error && errno == EWOULDBLOCK) {
+        *holder = fstat(*fd, &file) ? 0 : find_holder(&file);
+        error = tell_holder(*holder, path);
+    } else if (!error) {
+        error = error_host(errno, "lock %s", path);
+    }
+    if (*fd >= 0)
+        close(*fd);
     *fd = -1;
     return error;
 }
@@ -166,18 +217,49 @@ static struct matrix_error *mend_locked(const struct ksm_places *places, bool *m
     return NULL;
 }
 
+/* Whether the journal is of an experiment that goes on, or gone: nothing is to be mended. */
+static bool is_in_use(const char *path, pid_t holder)
+{
+    struct ksm_journal journal = {0};
+    char name[32];
+    bool found;
+    CLEANUP_ERROR struct matrix_error *error = ksm_journal_read(path, &journal, &found);
+    if (!found)
+        return !error;
+    return !error && (holder == 0 || holder == journal.pid) && read_name(journal.pid, name);
+}
+
+static struct matrix_error *cannot_mend(const char *path, pid_t holder)
+{
+    static const char remedy[] = "end it if it is no experiment; then `matrix doctor` mends it";
+    char name[32];
+    if (holder > 0 && read_name(holder, name))
+        return error_new(MATRIX_ERROR_HOST, 0, remedy, "process %d (%s) holds the lock %s", holder,
+                         name, path);
+    return error_new(MATRIX_ERROR_HOST, 0, "`fuser` tells who it is; then `matrix doctor` mends it",
+                     "a process holds the lock %s that is no experiment which goes on", path);
+}
+
 struct matrix_error *ksm_lease_mend(struct ksm_places places, bool *mended)
 {
-    bool busy;
+    static const struct timespec pause = {.tv_nsec = 50000000};
+    struct matrix_error *error;
+    pid_t holder;
     int fd;
     *mended = false;
     /* The usual case costs one call. */
     if (access(places.journal, F_OK))
         return NULL;
-    struct matrix_error *error = take_lock(places.lock, &fd, &busy);
-    if (busy) {
+    /* An experiment that begins mends it, and has its own journal then. */
+    for (int tries = 0; (error = take_lock(places.lock, &fd, &holder)) && holder != NOT_BUSY;) {
         matrix_error_free(error);
-        return NULL;
+        if (is_in_use(places.journal, holder))
+            return NULL;
+        if (++tries == MEND_TRIES) {
+            error = cannot_mend(places.lock, holder);
+            break;
+        }
+        nanosleep(&pause, NULL);
     }
     if (!error) {
         error = mend_locked(&places, mended);
@@ -191,11 +273,12 @@ struct matrix_error *ksm_lease_mend(struct ksm_places places, bool *mended)
 struct matrix_error *ksm_lease_begin(struct ksm_places places, struct ksm_lease *lease)
 {
     bool ignored;
+    pid_t holder;
     int64_t shared = 0;
     *lease = (struct ksm_lease){.places = places, .lock_fd = -1};
     /* First: says best what is missing. */
     RETURN_IF_ERROR(ksm_knobs_read(places.directory, &lease->before.knobs));
-    RETURN_IF_ERROR(take_lock(places.lock, &lease->lock_fd, &ignored));
+    RETURN_IF_ERROR(take_lock(places.lock, &lease->lock_fd, &holder));
     struct matrix_error *error = mend_locked(&places, &ignored);
     if (!error)
         error = ksm_journal_begin(&lease->before);

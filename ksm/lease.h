@@ -3,6 +3,7 @@
  * The right to change the knobs of KSM for a while. One at a time on a host, held by a lock; what
  * the knobs were is in a journal before the first changes, and is put back at the end. Where the
  * holder was killed, the next who comes by mends it: `matrix ksm ...` at its start, `matrix doctor`.
+ * The lock is a file that its user alone can open: whoever else can could keep everybody from it.
  */
 #ifndef KSM_LEASE_H
 #define KSM_LEASE_H
@@ -48,8 +49,9 @@ struct matrix_error *ksm_lease_set(struct ksm_lease *lease,
 struct matrix_error *ksm_lease_end(struct ksm_lease *lease) MATRIX_MUST_CHECK;
 
 /*
- * Mends what a killed holder left; *mended: whether there was something. Does nothing while a
- * holder lives, and drops a journal of before the last boot: knobs do not outlive that.
+ * Mends what a killed holder left; *mended: whether there was something. Does nothing while
+ * who wrote the journal lives, and drops a journal of before the last boot: knobs do not outlive that.
+ * Fails, and says who, where another holds the lock.
  */
 struct matrix_error *ksm_lease_mend(struct ksm_places places, bool *mended) MATRIX_MUST_CHECK;
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -246,6 +247,84 @@ static void test_other_boot(void **state)
     assert_int_equal(access(journal, F_OK), -1);
 }
 
+/* A killed experiment's journal, whose writer has ended. */
+static void leave_journal(void)
+{
+    struct ksm_journal stale;
+    assert_null(ksm_journal_begin(&stale));
+    stale.pid = fork();
+    if (stale.pid == 0)
+        _exit(0);
+    waitpid(stale.pid, NULL, 0);
+    stale.knobs = knobs(KSM_KNOB_PAGES_TO_SCAN, "300");
+    assert_null(ksm_journal_write(journal, &stale));
+}
+
+/* Whoever has the lock and is no experiment is named: the knobs stay as they are. */
+static void test_stranger_holds_the_lock(void **state)
+{
+    char pid[24];
+    bool mended;
+    leave_journal();
+    const int held = open(lock, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(held >= 0 && flock(held, LOCK_EX) == 0);
+    snprintf(pid, sizeof(pid), "process %d (", (int)getpid());
+    check_error(ksm_lease_mend(places, &mended), pid);
+    assert_false(mended);
+    assert_string_equal(get("pages_to_scan"), "100");
+    close(held);
+    assert_null(ksm_lease_mend(places, &mended));
+    assert_true(mended);
+    assert_string_equal(get("pages_to_scan"), "300");
+}
+
+/* Nobody else can open it, whoever made it and however. */
+static void test_lock_is_private(void **state)
+{
+    struct ksm_lease lease;
+    struct stat file;
+    for (int exists = 0; exists < 2; exists++) {
+        unlink(lock);
+        if (exists) {
+            put("lock", "");
+            assert_int_equal(chmod(lock, 0666), 0);
+        }
+        begin(&lease);
+        assert_int_equal(stat(lock, &file), 0);
+        assert_int_equal(file.st_mode & 07777, 0600);
+        assert_null(ksm_lease_end(&lease));
+    }
+}
+
+static void test_lock_that_is_none(void **state)
+{
+    struct ksm_lease lease;
+    char other[80];
+    snprintf(other, sizeof(other), "%s/other", root);
+    put("other", "");
+    assert_int_equal(chmod(other, 0644), 0);
+    unlink(lock);
+    assert_int_equal(link(other, lock), 0);
+    check_error(ksm_lease_begin(places, &lease), "delete it");
+    unlink(lock);
+    assert_int_equal(symlink(other, lock), 0);
+    check_error(ksm_lease_begin(places, &lease), "symbolic link");
+    unlink(lock);
+    assert_int_equal(mkfifo(lock, 0600), 0);
+    check_error(ksm_lease_begin(places, &lease), "delete it");
+    unlink(lock);
+    if (geteuid() == 0) {
+        put("lock", "");
+        assert_int_equal(chown(lock, 65534, 65534), 0);
+        check_error(ksm_lease_begin(places, &lease), "delete it");
+        unlink(lock);
+    }
+    struct stat file;
+    assert_int_equal(stat(other, &file), 0);
+    assert_int_equal(file.st_mode & 07777, 0644);
+    assert_int_equal(access(journal, F_OK), -1);
+}
+
 static void test_no_ksm(void **state)
 {
     struct ksm_places nowhere = places;
@@ -324,6 +403,9 @@ int main(void)
         cmocka_unit_test_setup(test_kill, set_up),
         cmocka_unit_test_setup(test_next_lease_mends, set_up),
         cmocka_unit_test_setup(test_other_boot, set_up),
+        cmocka_unit_test_setup(test_stranger_holds_the_lock, set_up),
+        cmocka_unit_test_setup(test_lock_is_private, set_up),
+        cmocka_unit_test_setup(test_lock_that_is_none, set_up),
         cmocka_unit_test_setup(test_no_ksm, set_up),
         cmocka_unit_test_setup(test_journal_cut, set_up),
         cmocka_unit_test(test_values),
