@@ -218,7 +218,25 @@ struct matrix_error *policy_remove_group(struct policy *policy, struct policy_en
     return NULL;
 }
 
-/* Puts a contract in place, whether it can be kept or not. */
+/* Chooses requests as with that contract; if a target cannot be kept then, as before. Nothing else is touched: what a
+ * ceiling has left, and who is before whom, must not depend on what is refused. */
+static struct matrix_error *choose_requests(struct policy *policy, struct policy_entity *entity,
+                                            const struct policy_contract *contract)
+{
+    const struct policy_contract before = entity->contract;
+    count_limits(policy, &before, (size_t)-1);
+    count_limits(policy, contract, 1);
+    entity->contract = *contract;
+    struct matrix_error *error = latency_choose_all(policy);
+    count_limits(policy, contract, (size_t)-1);
+    count_limits(policy, &before, 1);
+    entity->contract = before;
+    if (error)
+        matrix_error_free(latency_choose_all(policy));
+    return error;
+}
+
+/* Puts a contract in place that can be kept. */
 static void apply(struct policy *policy, struct policy_entity *entity,
                   const struct policy_contract *contract)
 {
@@ -249,14 +267,8 @@ struct matrix_error *policy_set(struct policy *policy, struct policy_entity *ent
                            entity->name, POLICY_PERCENT(contract->floor_ppm),
                            POLICY_PERCENT(sum_of_floors(entity->inside, NULL)));
     RETURN_IF_ERROR(reserve(policy, entity->queue, contract));
-    const struct policy_contract before = entity->contract;
+    RETURN_IF_ERROR(choose_requests(policy, entity, contract));
     apply(policy, entity, contract);
-    struct matrix_error *error = latency_choose_all(policy);
-    if (error) {
-        apply(policy, entity, &before);
-        matrix_error_free(latency_choose_all(policy));
-        return error;
-    }
     policy_look_again(policy, entity);
     return NULL;
 }

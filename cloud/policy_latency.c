@@ -105,8 +105,9 @@ static const struct policy_entity *find_broken(const struct policy *policy,
 /* Chooses all requests anew, after a change. Costs nothing while nobody has a target. */
 struct matrix_error *latency_choose_all(struct policy *policy)
 {
-    if (policy->target_count == 0)
+    if (policy->target_count == 0 && !policy->requests_chosen)
         return NULL;
+    policy->requests_chosen = policy->target_count != 0;
     for_targets(policy, &policy->root, forget_request);
     for_targets(policy, &policy->root, choose_if_target);
     const struct policy_entity *broken = find_broken(policy, &policy->root);

@@ -103,7 +103,8 @@ struct policy {
     struct policy_queue root;
     struct policy_entity **groups;
     size_t group_count, ceiling_count;
-    size_t target_count; /* latency targets */
+    size_t target_count;  /* latency targets */
+    bool requests_chosen; /* some entity's request may be another than a slice, because of one */
     size_t runnable;
     uint64_t contended_ns;
     uint64_t version;      /* of the contracts: counts their changes; not 0 */
