@@ -87,7 +87,7 @@ static bool check_guest(struct control_call *call, const struct config_guest *gu
 static bool read_guest(struct control_call *call, struct config_guest *guest)
 {
     const struct cloud *cloud = call->context;
-    struct contract_request request = NOTHING_SAID;
+    struct contract_request request = {0};
     const char *group = NULL, *restart = NULL;
     json_int_t memory_bytes = 0;
     json_t *args = NULL, *after = NULL, *stop_with = NULL;

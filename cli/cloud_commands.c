@@ -117,27 +117,40 @@ bool cloud_command_is_busy(struct control_call *call)
     return true;
 }
 
+static bool is_said(const struct control_call *call, const char *member)
+{
+    return json_object_get(call->request, member) != NULL;
+}
+
 bool cloud_command_contract(struct control_call *call, const struct contract_request *request,
                             struct config_contract *contract)
 {
-    if (request->weight >= 0 && (request->weight < 1 || request->weight > MATRIX_WEIGHT_MAX))
-        return control_refuse(call, "bad_request", "weight: 1 to %d", MATRIX_WEIGHT_MAX);
-    if (request->floor_ppm > MATRIX_WHOLE_CORE || request->ceiling_ppm > MATRIX_WHOLE_CORE)
-        return control_refuse(call, "bad_request", "floor_ppm, ceiling_ppm: 0 to %d",
-                              MATRIX_WHOLE_CORE);
-    if (request->pin < PIN_UNSAID || request->pin >= CONFIG_CORES_MAX)
+    const struct {
+        const char *member;
+        json_int_t value, least, most;
+    } numbers[] = {{"weight", request->weight, 1, MATRIX_WEIGHT_MAX},
+                   {"floor_ppm", request->floor_ppm, 0, MATRIX_WHOLE_CORE},
+                   {"ceiling_ppm", request->ceiling_ppm, 0, MATRIX_WHOLE_CORE}};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (is_said(call, numbers[i].member) &&
+            (numbers[i].value < numbers[i].least || numbers[i].value > numbers[i].most))
+            return control_refuse(call, "bad_request", "%s: %lld to %lld", numbers[i].member,
+                                  (long long)numbers[i].least, (long long)numbers[i].most);
+    if (is_said(call, "latency_ns") && request->latency_ns < 0)
+        return control_refuse(call, "bad_request", "latency_ns: 0 (no target) or more");
+    if (is_said(call, "pin") && (request->pin < PIN_NONE || request->pin >= CONFIG_CORES_MAX))
         return control_refuse(call, "bad_request", "pin: a core, or -1 for none");
-    if (request->pin != PIN_UNSAID) {
+    if (is_said(call, "pin")) {
         contract->is_pinned = request->pin != PIN_NONE;
         contract->pin = contract->is_pinned ? (unsigned)request->pin : 0;
     }
-    if (request->weight >= 0)
+    if (is_said(call, "weight"))
         contract->weight = (unsigned)request->weight;
-    if (request->floor_ppm >= 0)
+    if (is_said(call, "floor_ppm"))
         contract->floor_ppm = (uint32_t)request->floor_ppm;
-    if (request->ceiling_ppm >= 0)
+    if (is_said(call, "ceiling_ppm"))
         contract->ceiling_ppm = (uint32_t)request->ceiling_ppm;
-    if (request->latency_ns >= 0)
+    if (is_said(call, "latency_ns"))
         contract->latency_ns = (uint64_t)request->latency_ns;
     return true;
 }
@@ -185,7 +198,7 @@ static json_t *set_group(struct control_call *call, const char *name,
 
 static json_t *command_set(struct control_call *call)
 {
-    struct contract_request request = NOTHING_SAID;
+    struct contract_request request = {0};
     const char *guest = NULL, *group = NULL;
     if (!control_unpack(call, "s?s, s?s, " CONTRACT_FORMAT, "guest", &guest, "group", &group,
                         CONTRACT_MEMBERS(&request)))

@@ -8,21 +8,19 @@
 /* Finds a guest by its name; false: refused. */
 bool cloud_command_guest(struct control_call *call, const char *name, unsigned *index);
 
-/* What a request says of a contract; negative: nothing. */
+/* The numbers of a contract in a request; whether one is there at all, the request itself says: no number means that
+ * it is not. */
 struct contract_request {
     json_int_t weight, floor_ppm, ceiling_ppm, latency_ns;
-    json_int_t pin; /* PIN_UNSAID, PIN_NONE, or a core */
+    json_int_t pin; /* PIN_NONE, or a core */
 };
 
-#define PIN_NONE   (-1)
-#define PIN_UNSAID (-2)
+#define PIN_NONE (-1)
 
 #define CONTRACT_FORMAT "s?I, s?I, s?I, s?I, s?I"
 #define CONTRACT_MEMBERS(r)                                                                 \
     "weight", &(r)->weight, "floor_ppm", &(r)->floor_ppm, "ceiling_ppm", &(r)->ceiling_ppm, \
         "latency_ns", &(r)->latency_ns, "pin", &(r)->pin
-
-#define NOTHING_SAID ((struct contract_request){-1, -1, -1, -1, PIN_UNSAID})
 
 /* Applies it to a contract; whether it can be kept is the policy's to say. False: refused. */
 bool cloud_command_contract(struct control_call *call, const struct contract_request *request,

@@ -54,5 +54,20 @@ END
 becomes() { comes_to_be 60 "$@"; }
 is_now() { comes_to_be 0 "$@"; }
 
+# What the cloud answers to these requests, one after the other, for json: REQUEST..., without the version.
+asks() {
+    python3 - "$socket" "$@" <<'END' >"$scratch/out" 2>"$scratch/err"
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+answers = s.makefile()
+result = []
+for request in sys.argv[2:]:
+    s.sendall((json.dumps(json.loads(request) | {"version": 1}) + "\n").encode())
+    result.append(json.loads(answers.readline()))
+json.dump(result, sys.stdout)
+END
+}
+
 # `matrix start` and the like, which find the cloud by themselves.
 manage() { attempt timeout 60 "$matrix" "$@"; }

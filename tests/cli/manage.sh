@@ -84,6 +84,21 @@ manage set a weigth=3
 check "set: a word that is none is refused" has_status 122
 manage set a weight=0
 check "... and a value that is none" complains "weight=0"
+# No program sends these; whoever talks to the socket may.
+requests=('{"command": "set", "guest": "a", "pin": -2}')
+for number in -70 -1 -9223372036854775808; do
+    for member in weight floor_ppm ceiling_ppm latency_ns; do
+        requests+=('{"command": "set", "guest": "a", "'"$member"'": '"$number}"
+            '{"command": "set", "group": "tenant", "'"$member"'": '"$number}"
+            '{"command": "add", "guest": "negative", "image": "hello", "'"$member"'": '"$number}")
+    done
+done
+asks "${requests[@]}"
+check "set and add: numbers that are out of bounds are refused" \
+    json 'len(result) == 37 and all(r.get("error", {}).get("code") == "bad_request" for r in result)'
+check "... by name" json '"floor_ppm" in result[4]["error"]["message"]'
+asks '{"command": "guest", "guest": "a"}' '{"command": "guest", "guest": "negative"}'
+check "... and nothing has changed" json 'result[0]["weight"] == 100 and result[1]["error"]["code"] == "no_such_guest"'
 manage set --group tenant weight=300
 check "set: a group's contract changes" has_status 0
 check "... as the table says" prints "300"
