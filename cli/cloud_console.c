@@ -76,16 +76,23 @@ static bool is_down(const struct cloud *cloud, unsigned index)
     return cloud->has_ended || state == LIFE_ENDED || state == LIFE_STOPPED;
 }
 
+/* The only guest, of those that are there: places of removed ones do not count. False: refused. */
+static bool find_only_guest(struct control_call *call, unsigned *index)
+{
+    const struct cloud *cloud = call->context;
+    unsigned found = 0;
+    for (unsigned i = 0; i < cloud->config.guest_count; i++)
+        if (!cloud->config.guests[i].removed && found++ == 0)
+            *index = i;
+    if (found > 1)
+        return control_refuse(call, "which_guest", "there are several: name one");
+    return found || control_refuse(call, "no_such_guest", "there is no guest");
+}
+
 /* The guest that is meant; false: refused. */
 static bool find_guest(struct control_call *call, const char *name, unsigned *index)
 {
-    const struct cloud *cloud = call->context;
-    *index = 0;
-    if (name)
-        return cloud_command_guest(call, name, index);
-    if (cloud->config.guest_count == 1)
-        return true;
-    return control_refuse(call, "which_guest", "there are several: name one");
+    return name ? cloud_command_guest(call, name, index) : find_only_guest(call, index);
 }
 
 json_t *cloud_command_logs(struct control_call *call)

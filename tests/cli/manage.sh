@@ -179,6 +179,9 @@ check "... at which nobody is found" has_status 122
 cloud_begins 'guests: [{name: a, image: spin}]'
 check "... and which the next one removes" test ! -e "$old"
 check "... and of its process nothing is left" test ! -e "/proc/$old_pid"
+manage add --name bad "$scratch/bad.elf"
+asks '{"command": "logs"}' '{"command": "guest", "guest": "bad"}'
+check "one that could not be added is none of several" json 'result[0]["guest"] == "a" and result[1]["error"]'
 cloud_ends TERM
 
 attempt "$matrix" stop
