@@ -101,6 +101,11 @@ struct matrix_error *experiment_record_end(struct experiment *x) MATRIX_MUST_CHE
 /* Takes the map of all VMs that run, if it has more of them than the one before; none run: nothing. */
 struct matrix_error *experiment_take_map(struct experiment *x) MATRIX_MUST_CHECK;
 
+/* What the map says of it; scope: one of the map's. A VM that runs but of which nothing can be merged is not
+ * in the map: it has no pages there. */
+int64_t experiment_map_value(const struct experiment_map *map,
+                             const struct experiment_expectation *expectation);
+
 /* The number that something is expected of. */
 struct matrix_error *experiment_find_value(struct experiment *x,
                                            const struct experiment_expectation *expectation,

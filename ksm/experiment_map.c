@@ -74,14 +74,23 @@ static struct matrix_error *take(struct experiment *x, struct ksm_subject_list *
 
 /* --- by VM ----------------------------------------------------------------------------------- */
 
-/* A VM's index in the results' map, made if need be. */
-static size_t vm_index(struct experiment_map *map, const char *name)
+/* A VM's index in the map; vm_count: it is not in it. */
+static size_t find_vm(const struct experiment_map *map, const char *name)
 {
-    for (size_t i = 0; i < map->vm_count; i++)
-        if (strcmp(map->vms[i].name, name) == 0)
-            return i;
-    snprintf(map->vms[map->vm_count].name, sizeof(map->vms[0].name), "%.*s", NAME_LENGTH_MAX, name);
-    return map->vm_count++;
+    size_t i = 0;
+    while (i < map->vm_count && strcmp(map->vms[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* The same, but one that is not in it is added: there must be room. */
+static size_t add_vm(struct experiment_map *map, const char *name)
+{
+    const size_t i = find_vm(map, name);
+    if (i == map->vm_count)
+        snprintf(map->vms[map->vm_count++].name, sizeof(map->vms[0].name), "%.*s", NAME_LENGTH_MAX,
+                 name);
+    return i;
 }
 
 /* What a group of equal mappings gives to the pairs of VMs: shared[i * n + j] are the pages of i on
@@ -109,7 +118,7 @@ static struct matrix_error *sum_up(const struct ksm_map *taken, struct experimen
     if (!vm_of || !map->vms || !map->shared_pages || !pages)
         return error_host(ENOMEM, "sum the merge map up");
     for (size_t i = 0; i < subjects; i++) {
-        vm_of[i] = vm_index(map, taken->list->subjects[i].name);
+        vm_of[i] = add_vm(map, taken->list->subjects[i].name);
         struct experiment_map_vm *vm = &map->vms[vm_of[i]];
         for (unsigned state = 0; state < KSM_STATES; state++)
             vm->pages[state] += taken->counts[i].pages[state];
@@ -188,11 +197,23 @@ static struct matrix_error *count_merging(struct experiment *x, const char *name
     return NULL;
 }
 
-static int64_t of_map(const struct experiment_map *map, const char *what)
+int64_t experiment_map_value(const struct experiment_map *map,
+                             const struct experiment_expectation *expectation)
 {
-    if (strcmp(what, "frames") == 0)
-        return (int64_t)map->frames;
-    return (int64_t)(strcmp(what, "mappings") == 0 ? map->mappings : map->mappings - map->frames);
+    const char *what = expectation->what->name;
+    if (expectation->what->scope == SCOPE_MAP) {
+        if (strcmp(what, "frames") == 0)
+            return (int64_t)map->frames;
+        return (int64_t)(strcmp(what, "mappings") == 0 ? map->mappings
+                                                       : map->mappings - map->frames);
+    }
+    const size_t of = find_vm(map, expectation->of);
+    if (of == map->vm_count)
+        return 0;
+    if (expectation->what->scope == SCOPE_MAP_VM)
+        return (int64_t)(map->vms[of].pages[KSM_WITHIN] + map->vms[of].pages[KSM_SHARED]);
+    const size_t with = find_vm(map, expectation->with);
+    return with == map->vm_count ? 0 : (int64_t)map->shared_pages[of * map->vm_count + with];
 }
 
 static struct matrix_error *
@@ -201,18 +222,7 @@ read_map(struct experiment *x, const struct experiment_expectation *expectation,
     struct experiment_map map;
     *value = 0;
     RETURN_IF_ERROR(error_prefix(take_summed(x, false, &map), "take the merge map"));
-    if (expectation->what->scope == SCOPE_MAP) {
-        *value = of_map(&map, expectation->what->name);
-    } else if (map.vms) {
-        /* Both are in it: the file's check says that they run; else they have no pages. */
-        const size_t of = vm_index(&map, expectation->of);
-        const uint64_t *pages = map.vms[of].pages;
-        if (expectation->what->scope == SCOPE_MAP_VM)
-            *value = (int64_t)(pages[KSM_WITHIN] + pages[KSM_SHARED]);
-        else
-            *value =
-                (int64_t)map.shared_pages[of * map.vm_count + vm_index(&map, expectation->with)];
-    }
+    *value = experiment_map_value(&map, expectation);
     map_clear(&map);
     return NULL;
 }

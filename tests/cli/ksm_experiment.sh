@@ -157,6 +157,17 @@ check "and each names its step, counted as messages do" \
     json "[check['step'] for check in result['checks']] == [result['steps'] - 1, result['steps']]"
 check "the knobs are as before" settled
 
+# --- a VM of which KSM may merge nothing is in no map: it has no pages there -----------------------
+write "  - start: {name: one, command: [$mergeable, '1', '0']}
+  - wait: {says: ready, name: one}
+  - start: {name: two, command: [sleep, '100']}
+  - expect: {what: merged_pages, of: two, exactly: 0}
+  - expect: {what: shared_pages, of: one, with: two, exactly: 0}
+  - expect: {what: shared_pages, of: two, with: one, exactly: 0}"
+begin --quiet --no-report "$scratch/file.yaml"
+end
+check "who has nothing to merge has no pages in the map, and shares none" has_status 0
+
 # --- when VMs are first seen: in the first sample after they have memory to merge -----------------
 write "  - start: {name: late, command: [sh, -c, 'sleep 0.3; exec $mergeable 1 0']}
   - wait: {says: ready, name: late}
