@@ -113,20 +113,21 @@ static struct matrix_error *wait_flat(struct experiment *x, const struct experim
 static struct matrix_error *wait_says(struct experiment *x, const struct experiment_wait *wait)
 {
     struct experiment_vm *vm;
-    bool found;
+    bool found, more;
     const uint64_t until = clock_now_ns(CLOCK_MONOTONIC) + wait->ceiling_ns;
     RETURN_IF_ERROR(experiment_find_vm(x, wait->name, &vm));
     experiment_say(x, false, "waiting for %s to say: %s", wait->name, wait->says);
     for (;;) {
-        RETURN_IF_ERROR(experiment_vm_says(vm, wait->says, &found));
+        RETURN_IF_ERROR(experiment_vm_says(vm, wait->says, &found, &more));
         if (found || x->results->signal)
             return NULL;
-        if (!vm->running)
+        if (!vm->running && !more)
             return error_host(0, "%s has ended, and has not said: %s", wait->name, wait->says);
         if (!goes_on(x, until))
             return error_new(MATRIX_ERROR_HOST, 0, "look into its log, or allow it more: ceiling",
                              "%s has not said in time: %s", wait->name, wait->says);
-        RETURN_IF_ERROR(experiment_tick(x, clock_now_ns(CLOCK_MONOTONIC) + LISTEN_NS));
+        /* Where more is there to be read, time and signals are looked at, and not waited for. */
+        RETURN_IF_ERROR(experiment_tick(x, more ? 0 : clock_now_ns(CLOCK_MONOTONIC) + LISTEN_NS));
     }
 }
 

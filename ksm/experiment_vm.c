@@ -23,7 +23,7 @@
 #define PR_SET_MEMORY_MERGE 67
 #endif
 
-/* Of the log no more than this is looked through at once. */
+/* Of the log no more than this is looked through at once; no text that is looked for is as long. */
 #define LOG_PIECE (1U << 20)
 
 /* --- starting -------------------------------------------------------------------------------- */
@@ -191,10 +191,11 @@ struct matrix_error *experiment_vm_tell(const struct experiment_vm *vm, const ch
                       vm->name);
 }
 
-struct matrix_error *experiment_vm_says(struct experiment_vm *vm, const char *text, bool *found)
+struct matrix_error *experiment_vm_says(struct experiment_vm *vm, const char *text, bool *found,
+                                        bool *more)
 {
     const size_t wanted = strlen(text);
-    *found = false;
+    *found = *more = false;
     CLEANUP_FREE char *piece = malloc(LOG_PIECE);
     CLEANUP_CLOSE int fd = open(vm->log_path, O_RDONLY | O_CLOEXEC);
     if (!piece || fd < 0)
@@ -204,6 +205,7 @@ struct matrix_error *experiment_vm_says(struct experiment_vm *vm, const char *te
         return error_host(errno, "read the log %s", vm->log_path);
     const char *at = memmem(piece, (size_t)bytes, text, wanted);
     *found = at;
+    *more = bytes == LOG_PIECE;
     if (at) /* the next wait begins behind it */
         vm->log_offset += (uint64_t)(at - piece) + wanted;
     else if ((size_t)bytes >= wanted) /* its beginning may be at the end */

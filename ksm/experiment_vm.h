@@ -40,9 +40,10 @@ void experiment_vm_end(struct experiment_vm *vm);
 struct matrix_error *experiment_vm_tell(const struct experiment_vm *vm,
                                         const char *text) MATRIX_MUST_CHECK;
 
-/* Looks through what the log has got since the last call. *found: it has said text. */
-struct matrix_error *experiment_vm_says(struct experiment_vm *vm, const char *text,
-                                        bool *found) MATRIX_MUST_CHECK;
+/* Looks through what the log has got since the last call. *found: it has said text. *more: it was
+ * too much for one call, and there may be more of it. */
+struct matrix_error *experiment_vm_says(struct experiment_vm *vm, const char *text, bool *found,
+                                        bool *more) MATRIX_MUST_CHECK;
 
 /* Its process and all that descend from it; *pids is to be freed. */
 struct matrix_error *experiment_vm_pids(const struct experiment_vm *vm, pid_t **pids,

@@ -168,6 +168,19 @@ begin --quiet --no-report "$scratch/file.yaml"
 end
 check "who has nothing to merge has no pages in the map, and shares none" has_status 0
 
+# --- who says a lot, and has ended before all of it was looked through ----------------------------
+write "  - start: {name: one, command: [sh, -c, 'seq 1000000; echo so it is done']}
+  - wait: {says: so it is done, name: one}"
+begin --quiet --no-report "$scratch/file.yaml"
+end
+check "what is said at last is found behind any amount of output" has_status 0
+write "  - start: {name: one, command: [seq, '1000000']}
+  - wait: {says: so it is done, name: one}"
+begin --quiet --no-report "$scratch/file.yaml"
+end
+check "and what is not said at all: 125" has_status 125
+check "and who has not" complains "one has ended, and has not said: so it is done"
+
 # --- when VMs are first seen: in the first sample after they have memory to merge -----------------
 write "  - start: {name: late, command: [sh, -c, 'sleep 0.3; exec $mergeable 1 0']}
   - wait: {says: ready, name: late}
