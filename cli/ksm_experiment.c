@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -241,6 +242,17 @@ static int finish(const struct experiment_arguments *arguments, const struct exp
     return EXIT_FAILURE;
 }
 
+/* A signal that comes when the experiment has ended, and its results are not written yet, waits. */
+static void hold_signals(bool hold)
+{
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &ends, NULL);
+}
+
 /* error: what ended it before its end; NULL if nothing did. made: the directory is new. */
 static int conclude(const struct experiment_arguments *arguments,
                     const struct experiment_file *file, const struct experiment_results *results,
@@ -252,6 +264,8 @@ static int conclude(const struct experiment_arguments *arguments,
     }
     struct matrix_error *second =
         write_results(file, results, error, directory, arguments->json && !error);
+    if (!results->signal) /* else more of them change nothing */
+        hold_signals(false);
     if (error)
         matrix_error_free(second);
     else if (second)
@@ -281,6 +295,7 @@ static int run(const struct experiment_arguments *arguments, const struct experi
         error = write_file(directory, EXPERIMENT_YAML, file->text);
     if (error)
         return cli_fail(EXPERIMENT_PROGRAM, error);
+    hold_signals(true);
     error = experiment_run(file, &options, &results);
     if (progress.open)
         fputc('\n', stderr);

@@ -192,6 +192,15 @@ static struct matrix_error *clean_up(struct experiment *x, struct matrix_error *
     return error;
 }
 
+/* One that has come while VMs were stopped, where nothing waits for it. */
+static void take_late_signal(struct experiment *x)
+{
+    struct signalfd_siginfo info;
+    while (!x->results->signal && read(x->signal_fd, &info, sizeof(info)) == sizeof(info))
+        if (info.ssi_signo != SIGCHLD)
+            x->results->signal = (int)info.ssi_signo;
+}
+
 static struct matrix_error *begin(struct experiment *x, sigset_t *before)
 {
     x->vms = calloc(x->file->step_count, sizeof(*x->vms));
@@ -215,8 +224,10 @@ struct matrix_error *experiment_run(const struct experiment_file *file,
     struct matrix_error *error = begin(&x, &before);
     if (!error)
         error = clean_up(&x, do_steps(&x));
-    if (x.signal_fd >= 0)
+    if (x.signal_fd >= 0) {
+        take_late_signal(&x);
         close(x.signal_fd);
+    }
     free(x.vms);
     /* Pending ones would end us now, with all done that was to be done: the caller knows. */
     if (!results->signal)

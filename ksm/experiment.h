@@ -70,7 +70,7 @@ struct experiment_map {
 
 struct experiment_results {
     uint64_t started_realtime_ns, duration_ns;
-    int signal; /* that ended it; 0: none */
+    int signal; /* that ended it, or came while it cleaned up; 0: none */
     size_t steps_done;
     unsigned checks_failed;
     bool knobs_restored;
@@ -89,7 +89,8 @@ struct experiment_results {
 /*
  * Runs it, to the end, an error or a signal (SIGINT, SIGTERM, SIGHUP). Whatever comes out, no VM is
  * left, and the knobs are as they were: else there is an error that says so. results holds what
- * there was up to then; to be freed in any case.
+ * there was up to then; to be freed in any case. After a signal they stay blocked; who must not be ended
+ * by one before the results are written blocks them himself.
  */
 struct matrix_error *experiment_run(const struct experiment_file *file,
                                     const struct experiment_options *options,

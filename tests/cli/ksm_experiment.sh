@@ -258,6 +258,21 @@ for signal in INT TERM; do
     check "the knobs are as before" settled
     check "no VM is left" bash -c "! pgrep -f '^$mergeable'"
 done
+# One that comes when all steps are done, and a VM is asked to end that does not.
+write "  - start: {name: one, command: [sh, -c, 'trap \"echo asked\" TERM; echo set; while :; do sleep 0.1; done']}
+  - wait: {says: set, name: one}"
+begin "$scratch/file.yaml"
+for _ in $(seq 600); do ! grep -qs asked "$out/one.log" || break; sleep 0.05; done
+kill -INT "$pid"
+end
+check "SIGINT while the VMs are stopped: 130" has_status 130
+check "the knobs are as before" settled
+cp "$out/results.json" "$scratch/out" || true
+check "and there are results of all steps" json "result['steps_done'] == result['steps'] == 2 and result['signal'] == 2"
+attempt "$matrix" ksm experiment --report "$out"
+check "from which --report makes the report" [ -s "$out/report.html" ]
+write "$two
+  - wait: {for: 10min}"
 begin "$scratch/file.yaml"
 says "step 5"
 kill -KILL "$pid"
