@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -206,6 +207,8 @@ static struct matrix_error *begin(struct experiment *x, sigset_t *before)
     x->vms = calloc(x->file->step_count, sizeof(*x->vms));
     if (!x->vms)
         return error_host(ENOMEM, "run the experiment");
+    /* What a VM's process leaves behind is ours to be waited for, so that none is left at the end. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     RETURN_IF_ERROR(block_signals(x, before));
     RETURN_IF_ERROR(ksm_lease_begin(x->options->places, &x->lease));
     x->results->before = x->lease.before.knobs;

@@ -232,7 +232,6 @@ void experiment_stop_all(struct experiment *x)
             if (vm->running)
                 nanosleep(&pause, NULL);
         }
-        /* Not the group alone: what has left it dies with who started it, or it is no VM. */
         experiment_vm_end(vm);
     }
 }

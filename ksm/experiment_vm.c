@@ -112,12 +112,25 @@ static const char **compose(const struct experiment_start *start, char path[PATH
     return argv;
 }
 
+/* The guardian is there before, so that as little as may be runs without one. */
+static struct matrix_error *start_guarded(const char *const *argv, int input_fd, int log_fd,
+                                          bool merge_all, struct experiment_vm *vm)
+{
+    int number = guardian_start(&vm->guardian);
+    if (number)
+        return error_host(number, "start a guardian");
+    RETURN_IF_ERROR(start_program(argv, input_fd, log_fd, merge_all, &vm->pid));
+    vm->running = true;
+    number = guardian_join(&vm->guardian, vm->pid);
+    return number ? error_host(number, "watch over process group %d", (int)vm->pid) : NULL;
+}
+
 struct matrix_error *experiment_vm_start(const struct experiment_start *start,
                                          const char *directory, struct experiment_vm *vm)
 {
     char path[PATH_MAX], memory[32];
     int input[2];
-    *vm = (struct experiment_vm){.name = start->name, .input_fd = -1};
+    *vm = (struct experiment_vm){.name = start->name, .guardian = {.alive_fd = -1}, .input_fd = -1};
     CLEANUP_FREE const char **argv = compose(start, path, memory);
     if (!argv)
         return error_host(ENOMEM, "start %s", start->name);
@@ -126,12 +139,11 @@ struct matrix_error *experiment_vm_start(const struct experiment_start *start,
     if (!error && pipe2(input, O_CLOEXEC))
         error = error_host(errno, "make a pipe for %s", start->name);
     if (!error) {
-        error = start_program(argv, input[0], log_fd, start->merge_all, &vm->pid);
+        error = start_guarded(argv, input[0], log_fd, start->merge_all, vm);
         close(input[0]);
         vm->input_fd = input[1];
         fcntl(vm->input_fd, F_SETFL, O_NONBLOCK);
     }
-    vm->running = !error;
     if (error)
         experiment_vm_end(vm);
     return error_prefix(error, "VM %s", start->name);
@@ -156,16 +168,19 @@ struct matrix_error *experiment_command_start(const char *const *argv, const cha
 
 void experiment_vm_signal(const struct experiment_vm *vm, int signal)
 {
-    if (vm->running && vm->pid > 0)
+    /* Also where the process itself has ended: the number is the group's as long as it has its guardian. */
+    if (vm->pid > 0 && vm->guardian.pid > 0)
         kill(-vm->pid, signal);
 }
 
 void experiment_vm_end(struct experiment_vm *vm)
 {
     experiment_vm_signal(vm, SIGKILL);
-    if (vm->running)
-        while (waitpid(vm->pid, NULL, 0) < 0 && errno == EINTR)
+    /* It, its guardian, and those of the group that we have inherited. */
+    if (vm->pid > 0 && vm->guardian.pid > 0)
+        while (waitpid(-vm->pid, NULL, 0) > 0 || errno == EINTR)
             ;
+    guardian_end(&vm->guardian);
     vm->running = false;
     if (vm->input_fd >= 0)
         close(vm->input_fd);

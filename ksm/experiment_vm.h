@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A VM of an experiment: a child in a process group of its own, with a pipe to its standard input
- * and a log of all that it says, which dies with us whatever happens. Used by ksm/experiment.
+ * and a log of all that it says; the group dies with us whatever happens. Used by ksm/experiment.
  */
 #ifndef KSM_EXPERIMENT_VM_H
 #define KSM_EXPERIMENT_VM_H
 
 #include "ksm/experiment_file.h"
+#include "ksm/guardian.h"
 #include <sys/types.h>
 
 struct experiment_vm {
     const char *name; /* the file's */
     pid_t pid;        /* and process group */
-    int input_fd;     /* -1: closed */
+    struct guardian guardian;
+    int input_fd; /* -1: closed */
     char *log_path;
     uint64_t log_offset; /* how far the log has been looked through */
     bool running;
@@ -30,10 +32,11 @@ struct matrix_error *experiment_vm_start(const struct experiment_start *start,
 struct matrix_error *experiment_command_start(const char *const *argv, const char *directory,
                                               pid_t *pid) MATRIX_MUST_CHECK;
 
-/* Sends a signal to all of its process group. */
+/* Sends a signal to all of its process group, also if its own process has ended. */
 void experiment_vm_signal(const struct experiment_vm *vm, int signal);
 
-/* Kills what still runs, and waits for it; frees what the structure holds. */
+/* Kills what is left of its process group, and waits for it: for those that it has left as orphans where we
+ * are their subreaper; frees what the structure holds. */
 void experiment_vm_end(struct experiment_vm *vm);
 
 /* Writes a line to its standard input. */

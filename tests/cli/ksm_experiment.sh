@@ -220,6 +220,22 @@ end
 check "the first phase begins with the steps, the next where it ends; both have names" json \
     "[(phase['label'], phase['duration_ns'] >= least) for phase, least in zip(result['phases'], (400e6, 300e6))] == [('knobs are set', True), ('wait for 300.00 ms', True)]"
 
+# --- processes that a VM leaves behind: its group is stopped, and not its own process alone --------
+marker=1000.$$
+left_behind="  - start: {name: one, command: [sh, -c, \"sh -c 'trap \\\"\\\" TERM; echo ready; exec sleep $marker' & wait\"]}
+  - wait: {says: ready, name: one}"
+is_gone() { ! pgrep -xf "sleep $marker" >/dev/null; }
+write "$left_behind
+  - stop: one
+  - run: {command: [sh, -c, '! pgrep -xf \"sleep $marker\"']}"
+begin --no-report "$scratch/file.yaml"
+end
+check "what ignores SIGTERM is gone after a stop, though the VM's own process ended at once" has_status 0
+write "$left_behind"
+begin --no-report "$scratch/file.yaml"
+end
+check "and after the end" is_gone
+
 # --- failures -----------------------------------------------------------------------------------
 write "  - start: {name: one, command: [/nowhere/at/all]}"
 begin "$scratch/file.yaml"
@@ -271,14 +287,15 @@ cp "$out/results.json" "$scratch/out" || true
 check "and there are results of all steps" json "result['steps_done'] == result['steps'] == 2 and result['signal'] == 2"
 attempt "$matrix" ksm experiment --report "$out"
 check "from which --report makes the report" [ -s "$out/report.html" ]
-write "$two
+write "$left_behind
   - wait: {for: 10min}"
 begin "$scratch/file.yaml"
-says "step 5"
+says "step 3"
+for _ in $(seq 100); do is_gone || break; sleep 0.05; done
 kill -KILL "$pid"
 end
-for _ in $(seq 100); do pgrep -f "^$mergeable" >/dev/null || break; sleep 0.05; done
-check "SIGKILL: its VMs die with it" bash -c "! pgrep -f '^$mergeable'"
+for _ in $(seq 100); do ! is_gone || break; sleep 0.05; done
+check "SIGKILL: its VMs die with it, all of their processes" is_gone
 check "the knobs are not put back: nobody could" [ "$(cat $knobs/pages_to_scan)" = 4321 ]
 attempt "$matrix" ksm experiment --check "$scratch/good.yaml"
 check "the next command of \`matrix ksm\` does, and says so" complains "the knobs of KSM are put back"
@@ -291,7 +308,7 @@ check "and what there is of it" complains "matrix ksm plot $out/recording.sqlite
 attempt "$matrix" ksm export "$out/recording.sqlite"
 check "which can be had" has_status 0
 begin "$scratch/file.yaml"
-says "step 5"
+says "step 3"
 kill -KILL "$pid"
 end
 attempt "$matrix" doctor
