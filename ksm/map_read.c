@@ -8,13 +8,13 @@
 #include "base/error.h"
 #include "ksm/map_internal.h"
 #include "lens/explain.h"
+#include "lens/merged.h"
 #include "lens/proc_text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* Pages read at once: what was read is still in the cache when it is looked at. */
@@ -33,8 +33,6 @@
 
 /* include/uapi/linux/kernel-page-flags.h */
 #define FRAME_FLAG_ANONYMOUS (1ULL << 12)
-#define FRAME_FLAG_LARGE     (1ULL << 15 | 1ULL << 16 | 1ULL << 17 | 1ULL << 22)
-#define FRAME_FLAG_KSM       (1ULL << 21)
 #define FRAME_FLAG_ZERO      (1ULL << 24)
 
 #define PAGEMAP_FILE (1ULL << 61)
@@ -67,9 +65,9 @@ enum frame_kind map_kind(uint64_t flags, enum ksm_rule rule)
         return FRAME_ZERO;
     if ((flags & PROC_FRAME_NO_PAGE) || !(flags & FRAME_FLAG_ANONYMOUS))
         return FRAME_OTHER;
-    if (flags & FRAME_FLAG_LARGE)
+    if (flags & PROC_FRAME_LARGE)
         return FRAME_HUGE;
-    return (flags & FRAME_FLAG_KSM) && rule == KSM_BY_FLAG ? FRAME_MERGED : FRAME_ANONYMOUS;
+    return (flags & PROC_FRAME_KSM) && rule == KSM_BY_FLAG ? FRAME_MERGED : FRAME_ANONYMOUS;
 }
 
 /* --- the module ------------------------------------------------------------------------------- */
@@ -332,34 +330,19 @@ void map_read_outside(struct ksm_map *map)
         crew_do((map->group_count + GROUPS_PIECE - 1) / GROUPS_PIECE, 2, read_counts, &outside);
 }
 
-/* The flags of a page that no one can have merged. */
-static struct matrix_error *read_own_flags(const char *page, uint64_t *flags)
+struct matrix_error *map_find_rule(enum ksm_rule *rule)
 {
     CLEANUP_CLOSE int pagemap = -1, page_flags = -1;
     const struct ksm_subject own = {.pid = getpid()};
-    uint64_t entry;
+    bool is_true = false;
     RETURN_IF_ERROR(open_pagemap(&own, &pagemap));
     RETURN_IF_ERROR(open_frames("/proc/kpageflags", &page_flags));
-    if (read_numbers(pagemap, (uintptr_t)page / MATRIX_PAGE_BYTES, &entry, 1, 0) != 1 ||
-        !proc_text_frame(entry))
+    const int number = merged_flag_is_true(pagemap, page_flags, &is_true);
+    if (number == EPERM)
         return error_new(MATRIX_ERROR_HOST, EPERM, "run it as root, with CAP_SYS_ADMIN",
                          "read from /proc/PID/pagemap where pages are, which the kernel hides");
-    if (read_numbers(page_flags, proc_text_frame(entry), flags, 1, 0) != 1)
-        return error_host(EIO, "read /proc/kpageflags");
+    if (number)
+        return error_host(number, "try /proc/kpageflags on a page of our own");
+    *rule = is_true ? KSM_BY_FLAG : KSM_BY_MAPPINGS;
     return NULL;
-}
-
-struct matrix_error *map_find_rule(enum ksm_rule *rule)
-{
-    uint64_t flags = 0;
-    char *page = mmap(NULL, MATRIX_PAGE_BYTES, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (page == MAP_FAILED)
-        return error_host(errno, "map a page");
-    madvise(page, MATRIX_PAGE_BYTES, MADV_UNMERGEABLE); /* PR_SET_MEMORY_MERGE may be inherited */
-    *(volatile char *)page = 1;
-    struct matrix_error *error = read_own_flags(page, &flags);
-    munmap(page, MATRIX_PAGE_BYTES);
-    *rule = flags & FRAME_FLAG_KSM ? KSM_BY_MAPPINGS : KSM_BY_FLAG;
-    return error;
 }

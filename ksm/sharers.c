@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "lens/merged.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -73,15 +74,6 @@ static struct matrix_error *search_region(struct search *search, const struct ks
     return NULL;
 }
 
-/* By the kernel's own count; where it does not tell (before Linux 5.19) any may have some. */
-static bool has_merged_pages(pid_t pid)
-{
-    char path[64], text[32] = "";
-    snprintf(path, sizeof(path), "/proc/%d/ksm_merging_pages", pid);
-    CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 || strtoull(text, NULL, 10) > 0;
-}
-
 struct matrix_error *ksm_sharers_find(const struct matrix_lens *lens,
                                       const struct ksm_subject_list *subjects,
                                       const uint64_t *frames, size_t frame_count,
@@ -94,7 +86,7 @@ struct matrix_error *ksm_sharers_find(const struct matrix_lens *lens,
     for (size_t i = 0; i < subjects->count; i++) {
         const struct ksm_subject *subject = &subjects->subjects[i];
         struct matrix_error *error = NULL;
-        if (!has_merged_pages(subject->pid))
+        if (!merged_is_possible(subject->pid))
             continue;
         for (size_t j = 0; !error && j < subject->region_count; j++)
             error = search_region(&search, subject, &subject->regions[j]);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Translation without the module: /proc/PID/maps says what is mapped, /proc/PID/pagemap which frame
- * is behind it, /proc/kpageflags what that frame is. All three are read in large pieces: a read for
- * each page would be fifty times slower.
+ * is behind it, /proc/kpageflags what that frame is, and where that is not true of merged pages
+ * /proc/kpagecount how often it is mapped. All are read in large pieces: a read for each page would
+ * be fifty times slower.
  */
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "lens/explain.h"
 #include "lens/internal.h"
+#include "lens/merged.h"
 #include "lens/proc_text.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,11 +20,20 @@
 /* Pages whose entries are read at once; what is read of kpageflags stays in the cache. */
 #define PIECE 4096
 
+/* Whether what is told of merged pages is true. */
+enum trust {
+    TRUST_UNTRIED, /* none was met yet */
+    TRUST_FULL,
+    TRUST_NONE,
+};
+
 /* What is at work for one call. */
 struct walk {
     pid_t pid;
     int directory, pagemap;
-    int page_flags;      /* -1 with MATRIX_LENS_NO_ADDRESSES */
+    int page_flags;  /* -1 with MATRIX_LENS_NO_ADDRESSES */
+    int page_counts; /* -1 unless they are needed */
+    enum trust trust;
     uint64_t first_page; /* of the range, and of entries */
     size_t count;
     uint64_t *entries;
@@ -58,6 +69,31 @@ static int read_numbers(int fd, uint64_t index, uint64_t *numbers, size_t *count
     return 0;
 }
 
+/* Returns 0 or an errno. */
+static int try_trust(struct walk *walk)
+{
+    bool is_true = true;
+    CLEANUP_CLOSE int own = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    const int number = own < 0 ? errno : merged_flag_is_true(own, walk->page_flags, &is_true);
+    walk->trust = is_true ? TRUST_FULL : TRUST_NONE;
+    /* A process that has nothing merged has no merged page, however many it shares since a fork. */
+    if (!is_true && merged_is_possible(walk->pid))
+        walk->page_counts = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+    return number;
+}
+
+/* Takes from frames' flags what some kernels say of merging that is not so. Returns 0 or an errno. */
+static int correct_flags(struct walk *walk, uint64_t frame, uint64_t *flags, size_t count)
+{
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        any |= (flags[i] & PROC_FRAME_KSM) != 0;
+    const int number = any && walk->trust == TRUST_UNTRIED ? try_trust(walk) : 0;
+    if (number || !any || walk->trust == TRUST_FULL)
+        return number;
+    return merged_clear_flags(walk->page_counts, frame, flags, count);
+}
+
 /* The flags of each frame of a piece; frames that follow one another are read at once. */
 static struct matrix_error *read_flags(struct walk *walk, const uint64_t *pagemap, uint64_t page,
                                        size_t count)
@@ -74,7 +110,8 @@ static struct matrix_error *read_flags(struct walk *walk, const uint64_t *pagema
         while (i + run < count && proc_text_frame(pagemap[i + run]) == frame + run)
             run++;
         size_t got = run;
-        const int number = read_numbers(walk->page_flags, frame, walk->flags + i, &got);
+        int number = read_numbers(walk->page_flags, frame, walk->flags + i, &got);
+        number = number ? number : correct_flags(walk, frame, walk->flags + i, got);
         if (number)
             return fail(walk, page + i, number);
         /* Frames beyond the last of RAM: a device. */
@@ -186,7 +223,8 @@ struct matrix_error *pagemap_translate(const struct matrix_lens *lens, pid_t pid
     if (!walk)
         return error_host(ENOMEM, "translate addresses of process %d", pid);
     walk->pid = pid;
-    walk->directory = walk->pagemap = walk->page_flags = -1;
+    walk->directory = walk->pagemap = walk->page_flags = walk->page_counts = -1;
+    walk->trust = TRUST_UNTRIED;
     walk->first_page = address / MATRIX_PAGE_BYTES;
     walk->count = count;
     walk->entries = entries;
@@ -195,5 +233,6 @@ struct matrix_error *pagemap_translate(const struct matrix_lens *lens, pid_t pid
     cleanup_close_(&walk->directory);
     cleanup_close_(&walk->pagemap);
     cleanup_close_(&walk->page_flags);
+    cleanup_close_(&walk->page_counts);
     return error;
 }

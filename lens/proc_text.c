@@ -23,9 +23,7 @@
 /* /proc/kpageflags: include/uapi/linux/kernel-page-flags.h, and KPF_RESERVED of the kernel. */
 #define FRAME_ANONYMOUS   (1ULL << 12)
 #define FRAME_SWAP_BACKED (1ULL << 14)
-#define FRAME_COMPOUND    (1ULL << 15 | 1ULL << 16 | 1ULL << 22) /* head, tail, THP */
 #define FRAME_HUGETLB     (1ULL << 17)
-#define FRAME_KSM         (1ULL << 21)
 #define FRAME_THP         (1ULL << 22)
 #define FRAME_ZERO        (1ULL << 24)
 #define FRAME_RESERVED    (1ULL << 32)
@@ -178,12 +176,12 @@ static uint64_t kind_of_frame(uint64_t pagemap, uint64_t flags)
         entry |= MATRIX_PAGE_ANONYMOUS;
     else if ((pagemap & PAGEMAP_FILE) && !(flags & FRAME_RESERVED))
         entry |= MATRIX_PAGE_FILE | (flags & FRAME_SWAP_BACKED ? MATRIX_PAGE_SHMEM : 0);
-    if (flags & FRAME_KSM)
+    if (flags & PROC_FRAME_KSM)
         entry |= MATRIX_PAGE_KSM;
     if (flags & FRAME_HUGETLB)
         entry |= MATRIX_PAGE_HUGETLB | MATRIX_PAGE_COMPOUND;
     /* A page that is no part of a larger one cannot be mapped as one. */
-    entry |= flags & (FRAME_COMPOUND | FRAME_HUGETLB) ? MATRIX_PAGE_COMPOUND : MATRIX_PAGE_SIZE_4K;
+    entry |= flags & PROC_FRAME_LARGE ? MATRIX_PAGE_COMPOUND : MATRIX_PAGE_SIZE_4K;
     return entry;
 }
 

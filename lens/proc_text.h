@@ -31,8 +31,12 @@ bool proc_text_kilobytes(const char *line, const char *field, uint64_t *bytes);
  */
 bool proc_text_stat(const char *text, uint64_t ticks_per_s, struct matrix_lens_task *task);
 
-/* KPF_NOPAGE of /proc/kpageflags: no frame of RAM. */
+/* Of /proc/kpageflags: KPF_NOPAGE, no frame of RAM; KPF_KSM, merged, if it is true (lens/merged.h). */
 #define PROC_FRAME_NO_PAGE (1ULL << 20)
+#define PROC_FRAME_KSM     (1ULL << 21)
+
+/* KPF_COMPOUND_HEAD, _TAIL, KPF_HUGE and KPF_THP: part of a larger page. */
+#define PROC_FRAME_LARGE (1ULL << 15 | 1ULL << 16 | 1ULL << 17 | 1ULL << 22)
 
 /*
  * An entry of MATRIX_PAGE_* from one of /proc/PID/pagemap and, if it is not NULL, that frame's of

@@ -77,7 +77,8 @@ MATRIX_API unsigned matrix_lens_features(const struct matrix_lens *lens);
  * By /proc: WRITABLE, DIRTY and DEVICE memory behind a PFNMAP mapping are not told, and the piece's
  * size (MATRIX_PAGE_SIZE_MASK) only where it must be 4 KiB; NO_ACCESS is told of mappings that are
  * PROT_NONE. With MATRIX_LENS_NO_ADDRESSES also not: ZERO, KSM, ANONYMOUS, COMPOUND, HUGETLB,
- * SHMEM.
+ * SHMEM. KSM is the kernel's word; where that is wrong (Linux 6.12) it is told of anonymous pages of
+ * 4 KiB with more than one mapping, in processes that have merged pages.
  *
  * EPERM without CAP_SYS_ADMIN (unless NO_ADDRESSES), ESRCH, ENXIO; EINVAL: address, count or flags.
  */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the lens reads of /proc: mappings, fields, tasks with names that mislead, page entries. */
+#include "lens/merged.h"
 #include "lens/proc_text.h"
 #include "lens/smaps.h"
 
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 /* cmocka.h needs the above */
 #include <cmocka.h>
 
@@ -260,6 +263,25 @@ static void reads_status(void **state)
     fclose(file);
 }
 
+/* Of frames 2 to 6, by how often each is mapped: see merged.h. */
+static void clears_flags_of_what_is_not_merged(void **state)
+{
+    const uint64_t counts[] = {9, 9, 1, 2, 3, 0}, set = KPF(12) | KPF(21);
+    uint64_t flags[] = {set, set, set | KPF(16), set, set};
+    const int fd = memfd_create("kpagecount", MFD_CLOEXEC);
+    assert_int_equal(write(fd, counts, sizeof(counts)), sizeof(counts));
+    assert_int_equal(merged_clear_flags(fd, 2, flags, 5), 0);
+    assert_true(flags[0] == KPF(12));
+    assert_true(flags[1] == set);
+    assert_true(flags[2] == (KPF(12) | KPF(16)));
+    assert_true(flags[3] == KPF(12));
+    assert_true(flags[4] == KPF(12)); /* behind the end of what is counted */
+    assert_int_equal(merged_clear_flags(-1, 0, flags, 5), 0);
+    assert_true(flags[1] == KPF(12));
+    close(fd);
+    assert_int_equal(merged_clear_flags(fd, 0, flags, 1), EBADF);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +290,7 @@ int main(void)
         cmocka_unit_test(reads_tasks_whatever_their_name),
         cmocka_unit_test(refuses_what_is_no_task),
         cmocka_unit_test(decodes_pages),
+        cmocka_unit_test(clears_flags_of_what_is_not_merged),
         cmocka_unit_test(decodes_what_is_not_there),
         cmocka_unit_test(sums_up_smaps),
         cmocka_unit_test(reads_status),
