@@ -5,6 +5,7 @@
 #include "base/child.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "ksm/merge_all.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -39,7 +40,7 @@ static int prepare(const void *merge_all)
 static const char *start_remedy(bool merge_all, int number)
 {
     if (number == EINVAL && merge_all)
-        return "`merge: all` needs Linux 6.4; leave it out where the command offers its own memory";
+        return "`merge: all` needs a kernel with CONFIG_KSM";
     return number == ENOENT ? "give it a path, or install it" : NULL;
 }
 
@@ -52,6 +53,8 @@ static struct matrix_error *start_program(const char *const *argv, int input_fd,
                                 .dies_with_us = true,
                                 .prepare = prepare,
                                 .context = &merge_all};
+    if (merge_all)
+        RETURN_IF_ERROR(merge_all_check());
     const int number = child_start(&child, pid);
     if (number == 0)
         return NULL;

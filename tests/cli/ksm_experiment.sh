@@ -314,4 +314,14 @@ end
 attempt "$matrix" doctor
 check "so does \`matrix doctor\`" prints "the knobs are put back"
 check "the knobs are as before" settled
+
+# --- a kernel that takes `merge: all` back at exec, without a word: one that says it is that old --------
+write "  - start: {name: one, command: [sleep, '100'], merge: all}"
+printf '#!/bin/sh\nexec setarch --uname-2.6 "%s" "$@"\n' "$matrix" >"$scratch/old"
+chmod +x "$scratch/old"
+matrix=$scratch/old begin --quiet --no-report "$scratch/file.yaml"
+end
+check "\`merge: all\` before Linux 6.7: 125" has_status 125
+check "and why" complains "which would merge nothing of it"
+check "and what helps" complains "use Linux 6.7 or later"
 finish
