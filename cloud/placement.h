@@ -120,8 +120,9 @@ struct matrix_error *placement_make_room(struct placement *placement, const char
 void placement_observe(struct placement *placement, struct placement_item *item,
                        uint32_t activity_ppm);
 
-/* Moves at most max items towards balance; returns how many. 0: all is as balanced as it will be. To be
- * called at intervals; the books say at once that they were moved. */
+/* Moves at most max items towards balance, none twice; returns how many. 0: all is as balanced as it will be. To be
+ * called at intervals; the books say at once that they were moved. If they are moved in this order, each finds
+ * room for its floor. */
 size_t placement_balance(struct placement *placement, struct placement_move *moves, size_t max);
 
 /* It is on that core, whatever the reason: a move could not be carried out. */

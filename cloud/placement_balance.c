@@ -105,8 +105,11 @@ size_t placement_balance(struct placement *placement, struct placement_move *mov
         if (!find_move(placement, order, &moves[count]))
             break;
         placement_put(placement, moves[count].item, moves[count].to);
+        moves[count].item->held = true;
     }
     free(order);
+    for (size_t i = 0; i < count; i++)
+        moves[i].item->held = false;
     return count;
 }
 

@@ -200,7 +200,7 @@ static void few_cores(void **state)
 
 struct example {
     struct placement *placement;
-    struct placement_item items[8];
+    struct placement_item items[16];
 };
 
 static unsigned add(struct example *example, unsigned i, struct placement_contract contract)
@@ -345,13 +345,44 @@ static void who_sleeps_counts_less(void **state)
     placement_destroy(example.placement);
 }
 
+/* Of many moves at a time none has to wait for one that comes later: nobody is moved twice. */
+static void nobody_moves_twice_at_a_time(void **state)
+{
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct example example;
+        struct placement_move moves[64];
+        uint64_t random = seed;
+        assert_null(placement_create(4, &example.placement));
+        for (unsigned i = 0; i < 16; i++) {
+            const unsigned core = (unsigned)random_below(&random, 4);
+            add(&example, i,
+                (struct placement_contract){.weight = 1, .pinned = true, .core = core});
+            assert_null(placement_set(
+                example.placement, &example.items[i],
+                &(struct placement_contract){.weight = 1 + (uint32_t)random_below(&random, 20)}));
+        }
+        const size_t count = placement_balance(example.placement, moves, 64);
+        for (size_t i = 0; i < count; i++)
+            for (size_t j = 0; j < i; j++)
+                assert_ptr_not_equal(moves[i].item, moves[j].item);
+        for (unsigned i = 0; i < 16; i++)
+            assert_false(example.items[i].held);
+        placement_destroy(example.placement);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sixty_four_cores),       cmocka_unit_test(few_cores),
-        cmocka_unit_test(floors_are_fitted_best), cmocka_unit_test(weights_are_spread),
-        cmocka_unit_test(no_room_for_a_floor),    cmocka_unit_test(room_is_made),
-        cmocka_unit_test(changed_floors_move),    cmocka_unit_test(who_sleeps_counts_less),
+        cmocka_unit_test(sixty_four_cores),
+        cmocka_unit_test(few_cores),
+        cmocka_unit_test(floors_are_fitted_best),
+        cmocka_unit_test(weights_are_spread),
+        cmocka_unit_test(no_room_for_a_floor),
+        cmocka_unit_test(room_is_made),
+        cmocka_unit_test(changed_floors_move),
+        cmocka_unit_test(who_sleeps_counts_less),
+        cmocka_unit_test(nobody_moves_twice_at_a_time),
     };
     return cmocka_run_group_tests_name("placement", tests, NULL, NULL);
 }
