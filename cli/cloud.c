@@ -270,6 +270,7 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
         .tick = tick,
         .ended = cloud_live_ended,
         .removed = cloud_live_removed,
+        .refused = cloud_live_refused,
         .keeps_ended = true, /* they may be started again */
         .persistent = true,  /* it is stopped when the lifecycle of its guests is over */
         .context = cloud,

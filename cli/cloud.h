@@ -264,6 +264,8 @@ struct matrix_error *cloud_live_begin(struct cloud *cloud);
 /* For matrix_machine_options. */
 void cloud_live_ended(struct matrix_machine *machine, struct matrix_vm *vm, void *context);
 void cloud_live_removed(struct matrix_machine *machine, struct matrix_vm *vm, void *context);
+void cloud_live_refused(struct matrix_machine *machine, struct matrix_vm *vm,
+                        const struct matrix_error *error, void *context);
 
 /* Whatever is due by now is done; ends the run when nothing is left to run. */
 void cloud_live_look(struct cloud *cloud);

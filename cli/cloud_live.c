@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/common.h"
 #include "cloud/config_life.h"
 #include "cloud/memory_left.h"
 #include <errno.h>
@@ -200,6 +201,18 @@ void cloud_live_ended(struct matrix_machine *machine, struct matrix_vm *vm, void
         lives_ended(&cloud->lives, i, has_failed(&guest.info), now_ns());
     }
     cloud_live_look(cloud);
+}
+
+/* Who asked was told yes already, and reports show what was asked for. */
+void cloud_live_refused(struct matrix_machine *machine, struct matrix_vm *vm,
+                        const struct matrix_error *error, void *context)
+{
+    struct matrix_vm_info info = {.name = "a group"};
+    if (vm)
+        matrix_vm_info(vm, &info);
+    cli_fail(PROGRAM, error_new(error->kind, 0, "set its contract once more",
+                                "a core could not do what was agreed to for %s: %s", info.name,
+                                error->message));
 }
 
 void cloud_live_look(struct cloud *cloud)

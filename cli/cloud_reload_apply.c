@@ -6,7 +6,8 @@
  * start.
  *
  * What a core in another thread has to do first is waited for: guests that leave have their floors, and are
- * members of their groups, until they have left; a guest that moves cannot change its contract.
+ * members of their groups, until they have left; a guest that moves can change to no other core, and has the floor that
+ * it moves with.
  */
 #include "cli/cloud_reload.h"
 
@@ -277,7 +278,12 @@ static bool must_wait(struct cloud_reload *reload)
         return true;
     if (move && (move->act == CONFIG_GROUP_LEAVES || move->act == CONFIG_GROUP_RELAXES))
         return false;
-    return must_wait_for_groups(reload);
+    if (must_wait_for_groups(reload))
+        return true;
+    /* A floor that was lowered on its way from core to core is free when its guest is there: changes that need it are
+     * tried again, guests that are new are started once. */
+    return reload->done == reload->plan.count &&
+           matrix_machine_holds_floors(reload->cloud->machine);
 }
 
 enum progress { GOES_ON, WAITS, IS_DONE };

@@ -14,8 +14,17 @@
  * A move: the first thread writes LETTER_GO to the core where the party is. That takes it off its loop, sums
  * up what was given to it, and hands it on (LETTER_COME) to the other core, which adds it, and tells the
  * first thread (LETTER_CAME). What is asked for meanwhile waits in unit.pending. Letters between two threads
- * arrive in the order of writing, and the books (placement.h) free a floor before its place is taken; so no
- * core has to refuse a party.
+ * arrive in the order of writing.
+ *
+ * Floors: at any time the books (placement.h) count for each core no less than it will have promised when it has read
+ * all letters that were written; so no core has to refuse a party, or a change. For that
+ *  - a floor is taken in the books before the letter is written that takes it on the core, and is free in the books
+ *    when that letter is written which gives it back there: LETTER_GO, or a change to a smaller one; by who has
+ *    ended or is removed, when that is answered;
+ *  - a change to a smaller floor of a party that is on its way is no such letter: it waits. Until LETTER_CAME the books
+ *    keep the larger floor (unit.wanted is what was asked for last); who needs that room is told to try again;
+ *  - a party that has to move for a smaller floor has it before it goes, for a larger one when it has come.
+ * Should a core refuse all the same, as without memory, matrix_machine_options.refused is told.
  */
 #ifndef CLOUD_MACHINE_H
 #define CLOUD_MACHINE_H
@@ -183,6 +192,8 @@ struct matrix_error *act_remove_lot(struct machine_core *here, struct letter *le
 /* What is placed as one. */
 struct unit {
     struct placement_item item;
+    struct placement_contract
+        wanted; /* as it was set last; item's floor is larger while it is held */
     struct unit *next, **link;
     struct party *party;
     struct policy *contracts; /* a group's: all that is in it, to see beforehand what is refused */
@@ -240,8 +251,10 @@ void machine_post(struct matrix_machine *machine, unsigned core, struct letter *
 /* machine_units.c: a letter has come back. */
 void machine_receive(struct matrix_machine *machine, struct letter *letter);
 
-/* machine_units.c: sends it to where the books say. False without memory: it stays, and so say the books. */
-bool unit_move(struct matrix_machine *machine, struct unit *unit);
+/* machine_units.c: carries out what the books have just moved, in their order. Without memory some stay, and so say
+ * the books. */
+void unit_move_all(struct matrix_machine *machine, const struct placement_move *moves,
+                   size_t count);
 
 /* machine_units.c: one that was placed comes to its first core. Takes the letter, a LETTER_COME. */
 void unit_come(struct matrix_machine *machine, struct unit *unit, struct letter *letter);
@@ -258,8 +271,11 @@ void unit_destroy(struct matrix_machine *machine, struct unit *unit);
 /* machine_units.c: the books find a place for it, and others make room, if they may. */
 struct matrix_error *unit_place(struct matrix_machine *machine, struct unit *unit, const char *name,
                                 const struct matrix_machine_contract *contract);
+/* machine_units.c: its contract becomes another in the books, it moves if it must, and its core is asked for the same.
+ * Takes the letter if it succeeds. */
 struct matrix_error *unit_set(struct matrix_machine *machine, struct unit *unit,
-                              const struct matrix_machine_contract *contract);
+                              const struct matrix_machine_contract *contract,
+                              struct letter *letter);
 
 /* The contract as the policy has it. */
 static inline struct policy_contract

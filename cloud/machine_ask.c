@@ -134,18 +134,22 @@ matrix_machine_visit(struct matrix_machine *machine, unsigned core,
 
 /* --- contracts ------------------------------------------------------------------------------------- */
 
-static struct matrix_error *set_in_books(struct matrix_machine *machine,
-                                         struct machine_guest *guest,
-                                         const struct matrix_machine_contract *contract)
+/* In the books, and the letter is sent. */
+static struct matrix_error *set(struct matrix_machine *machine, struct machine_guest *guest,
+                                const struct matrix_machine_contract *contract,
+                                struct letter *letter)
 {
     const struct policy_contract changed = machine_contract(contract);
     if (guest->ended && !machine->options.keeps_ended)
         return error_usage("start it anew", "guest %s has ended", guest->vm->name);
     RETURN_IF_ERROR(machine_check_pin(guest->vm->name, contract));
-    if (guest->group)
-        return policy_set(guest->unit->contracts, &guest->entity, &changed);
-    RETURN_IF_ERROR(machine_check_alone(machine, guest->vm->name, contract));
-    return unit_set(machine, guest->unit, contract);
+    if (!guest->group) {
+        RETURN_IF_ERROR(machine_check_alone(machine, guest->vm->name, contract));
+        return unit_set(machine, guest->unit, contract, letter);
+    }
+    RETURN_IF_ERROR(policy_set(guest->unit->contracts, &guest->entity, &changed));
+    unit_ask(machine, guest->unit, letter);
+    return NULL;
 }
 
 struct matrix_error *matrix_machine_set(struct matrix_machine *machine, struct matrix_vm *vm,
@@ -156,14 +160,11 @@ struct matrix_error *matrix_machine_set(struct matrix_machine *machine, struct m
     struct matrix_machine_contract changed = *contract;
     RETURN_IF_ERROR(prepare(machine, vm, &guest, &letter));
     changed.group = guest->group;
-    struct matrix_error *error = set_in_books(machine, guest, &changed);
-    if (error) {
-        letter_free(letter);
-        return error;
-    }
     letter->act = act_set_seat;
     letter->contract = changed.contract;
     letter->contract.group = NULL;
-    unit_ask(machine, guest->unit, letter);
-    return NULL;
+    struct matrix_error *error = set(machine, guest, &changed, letter);
+    if (error)
+        letter_free(letter);
+    return error;
 }

@@ -110,8 +110,7 @@ static void balance(struct matrix_machine *machine)
     observe(machine);
     const size_t count =
         placement_balance(machine->placement, moves, wanted < MOVES_MAX ? wanted : MOVES_MAX);
-    for (size_t i = 0; i < count; i++)
-        unit_move(machine, HEAP_ENTRY(moves[i].item, struct unit, item));
+    unit_move_all(machine, moves, count);
 }
 
 void machine_balance(struct matrix_machine *machine)

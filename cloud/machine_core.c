@@ -95,6 +95,8 @@ void machine_core_ended(struct matrix_core *core, struct matrix_vm *vm, void *co
 struct matrix_error *seat_put_on(struct machine_core *here, struct seat *seat)
 {
     struct matrix_contract contract = seat->contract;
+    if (seat->lot && !seat->lot->on_core)
+        return error_host(ECANCELED, "add guest %s: its group is missing", seat->vm->name);
     contract.group = seat->lot ? seat->lot->on_core : NULL;
     RETURN_IF_ERROR(matrix_core_add_contract(here->core, seat->vm, &contract));
     seat->on_core = core_find_guest(here->core, seat->vm);

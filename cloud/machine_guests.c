@@ -161,22 +161,21 @@ struct matrix_error *matrix_machine_set_group(struct matrix_machine *machine,
     struct letter *letter = letter_create(LETTER_CHANGE);
     if (!letter)
         return error_host(ENOMEM, "change group %s", group->lot->name);
-    struct matrix_error *error = policy_set(group->unit->contracts, group->entity, &after);
-    if (!error && !group->parent) {
-        error = unit_set(machine, group->unit, &changed);
-        if (error)
-            matrix_error_free(policy_set(group->unit->contracts, group->entity, &before));
-    }
-    if (error) {
-        letter_free(letter);
-        return error;
-    }
     letter->act = act_set_lot;
     letter->lot = group->lot;
     letter->contract = changed.contract;
     letter->contract.group = NULL;
-    unit_ask(machine, group->unit, letter);
-    return NULL;
+    struct matrix_error *error = policy_set(group->unit->contracts, group->entity, &after);
+    if (!error && group->parent)
+        unit_ask(machine, group->unit, letter);
+    else if (!error) {
+        error = unit_set(machine, group->unit, &changed, letter);
+        if (error)
+            matrix_error_free(policy_set(group->unit->contracts, group->entity, &before));
+    }
+    if (error)
+        letter_free(letter);
+    return error;
 }
 
 struct matrix_error *matrix_machine_remove_group(struct matrix_machine *machine,

@@ -62,6 +62,80 @@ static struct placement_contract for_placement(const struct matrix_machine_contr
                                        .core = contract->core};
 }
 
+/* To where the books say. Takes the letter, a LETTER_GO. */
+static void set_out(struct matrix_machine *machine, struct unit *unit, struct letter *way)
+{
+    way->unit = unit;
+    way->party = unit->party;
+    way->to = unit->item.core;
+    unit->moving = unit->item.held = true;
+    machine_post(machine, unit->at, way);
+}
+
+/* Each has its place by those before it. */
+void unit_move_all(struct matrix_machine *machine, const struct placement_move *moves, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct letter *way = letter_create(LETTER_GO);
+        if (!way) {
+            while (count-- > i)
+                placement_put(machine->placement, moves[count].item, moves[count].from);
+            return;
+        }
+        set_out(machine, HEAP_ENTRY(moves[i].item, struct unit, item), way);
+    }
+}
+
+/*
+ * What the books say until it has come: the contract that is wanted, but no smaller a floor than before. It left with
+ * that one, or has been promised it since; what it comes with, and what it is asked when it has come, fits in there.
+ */
+static struct placement_contract on_its_way(const struct unit *unit,
+                                            const struct placement_contract *wanted)
+{
+    struct placement_contract contract = *wanted;
+    const uint32_t before = unit->item.contract.floor_ppm;
+    if (contract.floor_ppm < before)
+        contract.floor_ppm = before;
+    if (contract.ceiling_ppm && contract.ceiling_ppm < contract.floor_ppm)
+        contract.ceiling_ppm = contract.floor_ppm;
+    return contract;
+}
+
+static bool holds_floor(const struct unit *unit)
+{
+    return unit->placed && unit->item.contract.floor_ppm > unit->wanted.floor_ppm;
+}
+
+bool matrix_machine_holds_floors(const struct matrix_machine *machine)
+{
+    for (const struct unit *unit = machine->units; unit; unit = unit->next)
+        if (holds_floor(unit))
+            return true;
+    return false;
+}
+
+/* Who finds no room now may find it when somebody has come whose floor was lowered on its way: then it is said so. */
+static struct matrix_error *or_later(const struct matrix_machine *machine,
+                                     const struct placement_contract *contract,
+                                     struct matrix_error *error)
+{
+    if (!error || error->kind != MATRIX_ERROR_USAGE || !contract->floor_ppm)
+        return error;
+    const struct unit *unit = machine->units;
+    while (unit && (!holds_floor(unit) || (contract->pinned && unit->item.core != contract->core)))
+        unit = unit->next;
+    if (!unit)
+        return error;
+    struct matrix_error *later = error_new(
+        MATRIX_ERROR_HOST, EAGAIN, "try again",
+        "%s is on its way to core %u, and its floor of %g %% is free when it is there: %s",
+        unit->item.name, unit->item.core,
+        (double)unit->item.contract.floor_ppm * 100 / MATRIX_WHOLE_CORE, error->message);
+    matrix_error_free(error);
+    return later;
+}
+
 static struct matrix_error *make_room(struct matrix_machine *machine, const char *name,
                                       const struct placement_contract *contract)
 {
@@ -69,8 +143,7 @@ static struct matrix_error *make_room(struct matrix_machine *machine, const char
     size_t count;
     RETURN_IF_ERROR(
         placement_make_room(machine->placement, name, contract, moves, ROOM_MOVES_MAX, &count));
-    for (size_t i = 0; i < count; i++)
-        unit_move(machine, HEAP_ENTRY(moves[i].item, struct unit, item));
+    unit_move_all(machine, moves, count);
     return NULL;
 }
 
@@ -81,11 +154,13 @@ struct matrix_error *unit_place(struct matrix_machine *machine, struct unit *uni
     struct matrix_error *error = placement_add(machine->placement, &unit->item, name, &for_it);
     if (error && error->kind == MATRIX_ERROR_USAGE && machine->options.rebalance_ns) {
         matrix_error_free(error);
-        RETURN_IF_ERROR(make_room(machine, name, &for_it));
-        error = placement_add(machine->placement, &unit->item, name, &for_it);
+        error = make_room(machine, name, &for_it);
+        if (!error)
+            error = placement_add(machine->placement, &unit->item, name, &for_it);
     }
     if (error)
-        return error;
+        return or_later(machine, &for_it, error);
+    unit->wanted = for_it;
     unit->placed = true;
     unit->at = unit->item.core;
     return NULL;
@@ -100,44 +175,35 @@ static void put_back(struct matrix_machine *machine, struct unit *unit, unsigned
 }
 
 struct matrix_error *unit_set(struct matrix_machine *machine, struct unit *unit,
-                              const struct matrix_machine_contract *contract)
+                              const struct matrix_machine_contract *contract, struct letter *letter)
 {
-    const struct placement_contract before = unit->item.contract;
-    const struct placement_contract after = for_placement(contract);
+    const struct placement_contract before = unit->item.contract, after = for_placement(contract);
+    const struct placement_contract now = unit->moving ? on_its_way(unit, &after) : after;
     const unsigned core = unit->item.core;
-    RETURN_IF_ERROR(placement_set(machine->placement, &unit->item, &after));
-    if (unit->item.core == core)
-        return NULL;
-    if (unit->moving) {
+    RETURN_IF_ERROR(
+        or_later(machine, &after, placement_set(machine->placement, &unit->item, &now)));
+    const bool has_to_move = unit->item.core != core;
+    struct letter *way = has_to_move && !unit->moving ? letter_create(LETTER_GO) : NULL;
+    if (has_to_move && !way) {
         put_back(machine, unit, core, &before);
+        if (!unit->moving)
+            return error_host(ENOMEM, "move %s", unit->item.name);
         return error_new(MATRIX_ERROR_HOST, EAGAIN, "try again", "%s is on its way to core %u",
                          unit->item.name, core);
     }
-    if (!unit_move(machine, unit)) {
-        put_back(machine, unit, core, &before);
-        return error_host(ENOMEM, "move %s", unit->item.name);
-    }
+    unit->wanted = after;
+    /* There may be room for a smaller floor only where it comes, for a larger one only when it has left. */
+    const bool is_first = after.floor_ppm < before.floor_ppm;
+    if (is_first)
+        unit_ask(machine, unit, letter);
+    if (way)
+        set_out(machine, unit, way);
+    if (!is_first)
+        unit_ask(machine, unit, letter);
     return NULL;
 }
 
 /* --- letters ------------------------------------------------------------------------------------ */
-
-bool unit_move(struct matrix_machine *machine, struct unit *unit)
-{
-    if (unit->moving || unit->leaving || !unit->placed || unit->item.core == unit->at)
-        return true;
-    struct letter *letter = letter_create(LETTER_GO);
-    if (!letter) {
-        placement_put(machine->placement, &unit->item, unit->at);
-        return false;
-    }
-    letter->unit = unit;
-    letter->party = unit->party;
-    letter->to = unit->item.core;
-    unit->moving = unit->item.held = true;
-    machine_post(machine, unit->at, letter);
-    return true;
-}
 
 void unit_come(struct matrix_machine *machine, struct unit *unit, struct letter *letter)
 {
@@ -166,6 +232,14 @@ void unit_leave(struct matrix_machine *machine, struct unit *unit, struct letter
     unit_ask(machine, unit, letter);
 }
 
+/* The invariant of machine.h was broken, or there was no memory: whoever asked was told yes. */
+static void tell_refusal(struct matrix_machine *machine, const struct letter *letter)
+{
+    if (letter->error && machine->options.refused)
+        machine->options.refused(machine, letter->guest ? letter->guest->vm : NULL, letter->error,
+                                 machine->options.context);
+}
+
 static void receive_came(struct matrix_machine *machine, struct unit *unit, unsigned at)
 {
     struct letter *pending = unit->pending;
@@ -174,12 +248,14 @@ static void receive_came(struct matrix_machine *machine, struct unit *unit, unsi
     unit->item.held = unit->leaving;
     unit->pending = NULL;
     unit->pending_end = &unit->pending;
-    unit_move(machine, unit); /* the books may have changed their mind meanwhile */
     while (pending) {
         struct letter *next = pending->next;
         unit_ask(machine, unit, pending);
         pending = next;
     }
+    /* What is asked of that core from now on comes after these letters, so that a floor which they lower is free. */
+    if (holds_floor(unit))
+        matrix_error_free(placement_set(machine->placement, &unit->item, &unit->wanted));
 }
 
 static void receive_ended(struct matrix_machine *machine, struct letter *letter)
@@ -221,6 +297,9 @@ static void receive_changed(struct matrix_machine *machine, struct letter *lette
         machine_group_forget(machine, letter->group);
     if (letter->act == act_replace)
         receive_replaced(machine, letter);
+    /* To pause or stop one that has just ended is no mistake. */
+    if (letter->act == act_set_seat || letter->act == act_set_lot || letter->act == act_add_lot)
+        tell_refusal(machine, letter);
     if ((letter->act == act_call || letter->act == act_visit) && letter->done)
         letter->done(machine, letter->context);
     if (letter->act != act_remove_seat)
@@ -250,6 +329,7 @@ void machine_receive(struct matrix_machine *machine, struct letter *letter)
 {
     switch (letter->kind) {
     case LETTER_CAME:
+        tell_refusal(machine, letter);
         receive_came(machine, letter->unit, letter->from);
         break;
     case LETTER_CHANGED:

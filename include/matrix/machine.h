@@ -11,7 +11,8 @@
  *
  * All functions are for the thread that runs the machine: before the run or after it, or meanwhile from tick,
  * ended, removed, or a watcher of the first core. What they ask of another core happens there within
- * a few milliseconds. What can be refused is refused at once; but see matrix_machine_guest.error.
+ * a few milliseconds. What can be refused is refused at once; but see matrix_machine_guest.error, and
+ * matrix_machine_options.refused.
  */
 #ifndef MATRIX_MACHINE_H
 #define MATRIX_MACHINE_H
@@ -42,6 +43,10 @@ struct matrix_machine_options {
     void (*ended)(struct matrix_machine *machine, struct matrix_vm *vm, void *context);
     /* matrix_machine_remove or _replace is done: the guest may be destroyed, or given to somebody else. */
     void (*removed)(struct matrix_machine *machine, struct matrix_vm *vm, void *context);
+    /* A core could not do what was agreed to: it has no memory, say. A contract that was set, of that guest (NULL: of
+     * a group), is the old one there until it is set anew. error is the machine's. NULL: nobody is told. */
+    void (*refused)(struct matrix_machine *machine, struct matrix_vm *vm,
+                    const struct matrix_error *error, void *context);
     void *context;
 };
 
@@ -73,13 +78,17 @@ matrix_machine_add(struct matrix_machine *machine, struct matrix_vm *vm,
                    const struct matrix_machine_contract *contract);
 
 /* Changes a contract and the pin, but for the group: it may have to move for it. Fails, changing nothing, as
- * adding does; or with MATRIX_ERROR_HOST (EAGAIN) while it is on its way to another core. */
+ * adding does; or with MATRIX_ERROR_HOST (EAGAIN) while it is on its way to another core. That is also how a
+ * floor is refused here, and by adding, for which there may be room when somebody else has come to its core. */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_machine_set(struct matrix_machine *machine, struct matrix_vm *vm,
                    const struct matrix_machine_contract *contract);
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_machine_set_group(struct matrix_machine *machine, struct matrix_machine_group *group,
                          const struct matrix_machine_contract *contract);
+
+/* Whether a floor that was lowered is not free yet, since its guest or group is on its way to another core. */
+MATRIX_API bool matrix_machine_holds_floors(const struct matrix_machine *machine);
 
 /* As those of matrix_core. A guest is off the machine when removed is called; before the run, and
  * after it, that is before the function returns. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A machine with made-up guests, and a script that its tick plays. Included by test_machine_threads.c only. */
+/* A machine with made-up guests, and a script that its tick plays. Included by test_machine_*.c only. */
 #ifndef TESTS_UNIT_MACHINE_SCENE_H
 #define TESTS_UNIT_MACHINE_SCENE_H
 
@@ -10,7 +10,7 @@ struct scene {
     struct matrix_machine *machine;
     struct fake fakes[FAKES_MAX];
     struct fake *places[4]; /* who is there now */
-    size_t count, ended, removed, calls, answers;
+    size_t count, ended, removed, refusals, calls, answers;
     atomic_size_t called;
     struct matrix_machine_group *group, *inner;
     struct matrix_output *output;
@@ -60,12 +60,21 @@ static void note_removal(struct matrix_machine *machine, struct matrix_vm *vm, v
     scene->removed++;
 }
 
+static void note_refusal(struct matrix_machine *machine, struct matrix_vm *vm,
+                         const struct matrix_error *error, void *context)
+{
+    struct scene *scene = context;
+    print_message("# %s: %s\n", vm ? vm->name : "a group", error->message);
+    scene->refusals++;
+}
+
 static void scene_create(struct scene *scene, struct matrix_machine_options options)
 {
     options.cores = options.cores ? options.cores : 2;
     options.tick = options.tick_ns ? play : NULL;
     options.ended = note_end;
     options.removed = note_removal;
+    options.refused = note_refusal;
     options.context = scene;
     *scene = (struct scene){.seed = 1, .script = scene->script};
     success(matrix_machine_create(&options, &scene->machine));

@@ -205,6 +205,7 @@ static void nobody_is_lost(void **state)
     print_message("# %zu guests, %zu ended, %zu removed; those that stayed were moved %llu times\n",
                   scene.count, scene.ended, scene.removed, (unsigned long long)moves);
     assert_int_equal(still + scene.removed, scene.count);
+    assert_int_equal(scene.refusals, 0);
     assert_int_equal(scene.answers, scene.calls);
     assert_int_equal(atomic_load(&scene.called), scene.calls);
     assert_true(moves > 50);
