@@ -127,13 +127,15 @@ static policy_virtual_t eevdf_span(const struct policy_queue *queue,
                                    const struct policy_entity *entity, uint64_t request_ns)
 {
     const struct eevdf *order = queue->order;
-    const policy_virtual_t span = (policy_virtual_t)request_ns + order->overrun_ns;
+    const policy_virtual_t span =
+        (policy_virtual_t)request_ns + (entity->request_ns ? 0 : order->overrun_ns);
     return (span << POLICY_SHIFT) / entity->rate_weight;
 }
 
 /*
  * A request covers the overruns to be expected: were deadlines set for the bare slice, many
- * light entities that each overrun it would together delay a heavy one by the sum.
+ * light entities that each overrun it would together delay a heavy one by the sum. Not that of who has a
+ * latency target: it would be due later by overrun / share, and the wait is what was promised.
  */
 static void eevdf_request(const struct policy_queue *queue, struct policy_entity *entity)
 {

@@ -138,6 +138,38 @@ static void test_latency_targets_are_met(void **state)
         latency_history(seed, seed % 2);
 }
 
+static uint64_t run_late_at_first(struct tree *tree, int guest, uint64_t slice)
+{
+    return tree->steps < 20 ? slice + SLICE : slice;
+}
+
+/* The same when runs have taken too long once, for which requests allow from then on. */
+static void test_latency_targets_are_met_after_overruns(void **state)
+{
+    struct tree tree;
+    tree_create(&tree, 1, NULL);
+    tree.limit = 2;
+    const struct policy_contract contract = {
+        .weight = 1, .floor_ppm = PERCENT(10), .latency_ns = 3 * SLICE};
+    const int guest = tree_add(&tree, ROOT, false, &contract);
+    for (int i = 0; i < 4; i++)
+        tree_join(&tree, tree_add(&tree, ROOT, false, &(struct policy_contract){.weight = 100}));
+    uint64_t ready = 0, wake = 0;
+    for (unsigned step = 0; step < 20000; step++) {
+        if (!tree.nodes[guest].joined && tree.now >= wake) {
+            tree_join(&tree, guest);
+            ready = tree.now;
+        }
+        const uint64_t now = tree.now;
+        if (tree_step(&tree, run_late_at_first) != guest)
+            continue;
+        tree_expect(&tree, step < 1000 || now - ready <= contract.latency_ns, "latency", guest);
+        tree_leave(&tree, guest);
+        wake = tree.now + random_below(&tree.seed, 20 * SLICE);
+    }
+    tree_destroy(&tree);
+}
+
 /* More weight never gets less, also beside floors and ceilings. */
 static void test_monotone_in_weight(void **state)
 {
@@ -295,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_ceilings_are_kept),
         cmocka_unit_test(test_floor_at_ceiling),
         cmocka_unit_test(test_latency_targets_are_met),
+        cmocka_unit_test(test_latency_targets_are_met_after_overruns),
         cmocka_unit_test(test_monotone_in_weight),
         cmocka_unit_test(test_groups_share),
         cmocka_unit_test(test_changes),
