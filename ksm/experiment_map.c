@@ -207,6 +207,8 @@ int64_t experiment_map_value(const struct experiment_map *map,
         return (int64_t)(strcmp(what, "mappings") == 0 ? map->mappings
                                                        : map->mappings - map->frames);
     }
+    if (!map->vms || !map->shared_pages) /* of nobody */
+        return 0;
     const size_t of = find_vm(map, expectation->of);
     if (of == map->vm_count)
         return 0;
