@@ -142,8 +142,9 @@ static struct matrix_error *measure_large(const struct matrix_lens *lens, size_t
     for (size_t i = 0; i < bytes; i += MATRIX_PAGE_BYTES)
         memory[i] = 1;
     struct ksm_region region = {(uintptr_t)memory, (uintptr_t)memory, bytes};
-    struct ksm_subject subject = {.pid = getpid(), .regions = &region, .region_count = 1};
-    const struct ksm_subject_list list = {&subject, 1};
+    struct ksm_subject subject = {
+        .pid = getpid(), .regions = &region, .region_count = 1, .is_required = true};
+    struct ksm_subject_list list = {&subject, 1};
     struct matrix_error *error = matrix_lens_process(lens, subject.pid, &task);
     subject.start_time_ns = error ? 0 : task.start_time_ns;
     for (unsigned i = 0; i < 5 && !error; i++) {
@@ -183,9 +184,8 @@ static void print_map(const char *name, struct bench_values values[2], unsigned 
     });
 }
 
-static struct matrix_error *measure(const struct matrix_lens *lens,
-                                    const struct ksm_subject_list *list, struct reading *reading,
-                                    unsigned rounds, double *pages_per_s)
+static struct matrix_error *measure(const struct matrix_lens *lens, struct ksm_subject_list *list,
+                                    struct reading *reading, unsigned rounds, double *pages_per_s)
 {
     struct bench_values *cpu = calloc(2, sizeof(*cpu)), *wall = calloc(2, sizeof(*wall));
     struct ksm_map *map = NULL;
@@ -236,6 +236,7 @@ static struct matrix_error *prepare(const struct matrix_lens *lens, struct ksm_l
         RETURN_IF_ERROR(mergeable_start(i, BYTES, content, &subjects[i]));
         RETURN_IF_ERROR(matrix_lens_process(lens, subjects[i].pid, &task));
         subjects[i].start_time_ns = task.start_time_ns;
+        subjects[i].is_required = true;
     }
     RETURN_IF_ERROR(ksm_lease_set(lease, &knobs));
     RETURN_IF_ERROR(merge(subjects));
@@ -246,7 +247,7 @@ static struct matrix_error *prepare(const struct matrix_lens *lens, struct ksm_l
 struct matrix_error *bench_main(const struct bench *bench)
 {
     struct ksm_subject subjects[PROCESSES] = {{{0}}};
-    const struct ksm_subject_list list = {.subjects = subjects, .count = PROCESSES};
+    struct ksm_subject_list list = {.subjects = subjects, .count = PROCESSES};
     double pages_per_s = 0;
     CLEANUP_FREE struct reading *reading = calloc(1, sizeof(*reading));
     struct ksm_lease lease;

@@ -66,6 +66,17 @@ static struct matrix_error *set_layout(struct options *options, const char *valu
     return NULL;
 }
 
+/* Who is named is wanted: its end is an error. */
+static struct matrix_error *add_named(struct options *options, const char *text)
+{
+    const size_t before = options->list.count;
+    options->any_named = true;
+    RETURN_IF_ERROR(ksm_subject_find(text, &options->list));
+    for (size_t i = before; i < options->list.count; i++)
+        options->list.subjects[i].is_required = true;
+    return NULL;
+}
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct options *options = state->input;
@@ -94,9 +105,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         error = set_source(options, value);
         break;
     case ARGP_KEY_ARG:
-        options->any_named = true;
         if (!options->error)
-            error = ksm_subject_find(value, &options->list);
+            error = add_named(options, value);
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -131,6 +141,34 @@ static struct matrix_error *compare(const struct ksm_map *before, struct ksm_map
     return NULL;
 }
 
+static struct matrix_error *nobody(void)
+{
+    return error_new(MATRIX_ERROR_HOST, 0,
+                     geteuid() ? "run it as root: the memory of others is not seen otherwise"
+                               : "guests offer theirs with `--mergeable`, QEMU by itself, other "
+                                 "programs by madvise(2)",
+                     "no process that can be seen here has memory that KSM may merge");
+}
+
+/* With --stable the one before as well, of the same processes. *between_ns: from one to the next. */
+static struct matrix_error *take(struct options *options, const struct matrix_lens *lens,
+                                 struct ksm_map **before, struct ksm_map **map,
+                                 uint64_t *between_ns)
+{
+    size_t count;
+    do {
+        const uint64_t start = clock_now_ns(CLOCK_MONOTONIC);
+        ksm_map_free(TAKE(*before));
+        if (options->stable)
+            RETURN_IF_ERROR(ksm_map_take(lens, &options->list, before));
+        *between_ns = clock_now_ns(CLOCK_MONOTONIC) - start;
+        count = options->list.count;
+        ksm_map_free(TAKE(*map));
+        RETURN_IF_ERROR(count ? ksm_map_take(lens, &options->list, map) : NULL);
+    } while (options->stable && options->list.count != count);
+    return *map ? NULL : nobody();
+}
+
 static struct matrix_error *describe(const struct options *options, struct ksm_map_report report)
 {
     struct ksm_contents contents = {0};
@@ -149,21 +187,15 @@ static struct matrix_error *describe(const struct options *options, struct ksm_m
     return error;
 }
 
-static struct matrix_error *take_and_describe(const struct options *options,
+static struct matrix_error *take_and_describe(struct options *options,
                                               const struct matrix_lens *lens)
 {
     struct ksm_map *before = NULL, *map = NULL;
     CLEANUP_FREE struct ksm_difference *differences = NULL;
     struct ksm_map_report report = {0};
-    const uint64_t start = clock_now_ns(CLOCK_MONOTONIC);
-    struct matrix_error *error =
-        options->stable ? ksm_map_take(lens, &options->list, &before) : NULL;
-    const uint64_t middle = clock_now_ns(CLOCK_MONOTONIC);
-    if (!error)
-        error = ksm_map_take(lens, &options->list, &map);
+    struct matrix_error *error = take(options, lens, &before, &map, &report.between_ns);
     if (!error) {
         report.map = map;
-        report.between_ns = middle - start;
         if (before)
             error = compare(before, &report, &differences);
         if (!error && options->picture)
@@ -198,12 +230,7 @@ static struct matrix_error *run(struct options *options)
     if (!options->any_named)
         RETURN_IF_ERROR(ksm_subject_find_all(&options->list));
     if (!options->list.count)
-        return error_new(MATRIX_ERROR_HOST, 0,
-                         geteuid()
-                             ? "run it as root: the memory of others is not seen otherwise"
-                             : "guests offer theirs with `--mergeable`, QEMU by itself, other "
-                               "programs by madvise(2)",
-                         "no process that can be seen here has memory that KSM may merge");
+        return nobody();
     RETURN_IF_ERROR(check_distinct(&options->list));
     if (options->picture)
         RETURN_IF_ERROR(drawing_check_place(options->picture));

@@ -64,7 +64,8 @@ static struct matrix_error *add(struct ksm_subject_list *list, struct metrics_ma
     struct ksm_subject subject = {.pid = process->from.pid,
                                   .start_time_ns = start_time_ns,
                                   .kind = KSM_MATRIX_GUEST,
-                                  .region_count = guest->region_count};
+                                  .region_count = guest->region_count,
+                                  .is_required = true}; /* the guests' places are the list's */
     if (!guest->region_count || guest->region_count > MATRIX_BOARD_REGIONS)
         return NULL;
     for (uint32_t i = 0; i < guest->region_count; i++) {
@@ -114,7 +115,7 @@ static struct matrix_error *list_guests(struct metrics *metrics, const struct ma
 /* --- a map ----------------------------------------------------------------------------------- */
 
 static struct matrix_error *reckon(struct metrics_map *result, const struct matrix_lens *lens,
-                                   const struct ksm_subject_list *list)
+                                   struct ksm_subject_list *list)
 {
     struct ksm_map *map;
     RETURN_IF_ERROR(ksm_map_take(lens, list, &map));

@@ -67,7 +67,7 @@ static struct matrix_error *read_subject(const struct ksm_map *map, size_t subje
             continue;
         if (fd < 0)
             fd = open_memory(pid);
-        if (fd < 0 && errno == ENOENT)
+        if (fd < 0 && (errno == ENOENT || errno == ESRCH))
             return NULL; /* it has ended since */
         if (fd < 0)
             return error_new(MATRIX_ERROR_HOST, errno, "run it as root",

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "ksm/map_internal.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,20 +48,67 @@ static struct matrix_error *take(struct map_work *work, const struct matrix_lens
     return NULL;
 }
 
-struct matrix_error *ksm_map_take(const struct matrix_lens *lens,
-                                  const struct ksm_subject_list *list, struct ksm_map **map)
+/* *ended: who has ended meanwhile, or begun another program, which is why it failed; else NULL. */
+static struct matrix_error *attempt(const struct matrix_lens *lens,
+                                    const struct ksm_subject_list *list, struct ksm_map **map,
+                                    const struct ksm_subject **ended)
 {
     const uint64_t start = clock_now_ns(CLOCK_MONOTONIC);
     struct map_work work = {0};
+    *ended = NULL;
     RETURN_IF_ERROR(map_create(list, &work.map));
     struct matrix_error *error = take(&work, lens);
     ksm_frames_free(&work.frames);
     if (error) {
+        if (error->number == ESRCH || error->number == ENXIO)
+            *ended = work.reading;
         ksm_map_free(work.map);
         return error;
     }
     work.map->duration_ns = clock_now_ns(CLOCK_MONOTONIC) - start;
     *map = work.map;
+    return NULL;
+}
+
+static bool has_ended(const struct matrix_lens *lens, const struct ksm_subject *subject)
+{
+    struct matrix_lens_task task;
+    struct matrix_error *error = matrix_lens_process(lens, subject->pid, &task);
+    const bool is_gone =
+        error ? error->number == ESRCH : task.start_time_ns != subject->start_time_ns;
+    matrix_error_free(error);
+    return is_gone;
+}
+
+/* That one, and all others that have ended as well: a map that begins anew begins with those that live. */
+static void drop(const struct matrix_lens *lens, struct ksm_subject_list *list,
+                 const struct ksm_subject *ended)
+{
+    ksm_subject_list_drop(list, (size_t)(ended - list->subjects));
+    for (size_t i = list->count; i-- > 0;)
+        if (!list->subjects[i].is_required && has_ended(lens, &list->subjects[i]))
+            ksm_subject_list_drop(list, i);
+}
+
+/*
+ * What an ended process has left in the table of frames cannot be told from what others have, so that
+ * a map without it begins anew. Each time there are fewer whom it can wait for.
+ */
+struct matrix_error *ksm_map_take(const struct matrix_lens *lens, struct ksm_subject_list *list,
+                                  struct ksm_map **map)
+{
+    const struct ksm_subject *ended;
+    *map = NULL;
+    do {
+        struct matrix_error *error = attempt(lens, list, map, &ended);
+        if (!ended)
+            return error;
+        matrix_error_free(error);
+        if (ended->is_required)
+            return error_host(ESRCH, "map the memory of %s: process %d has ended meanwhile",
+                              ended->name, ended->pid);
+        drop(lens, list, ended);
+    } while (list->count);
     return NULL;
 }
 

@@ -109,10 +109,10 @@ static inline enum ksm_state ksm_page_state(uint64_t page)
  * one that is merged.
  *
  * EPERM without CAP_SYS_ADMIN, or where a process is another user's and CAP_SYS_PTRACE is missing;
- * ESRCH: one has ended; ENOSYS: no pagemap or kpageflags in this kernel; EFBIG: more than 8 TiB.
+ * ENOSYS: no pagemap or kpageflags in this kernel; EFBIG: more than 8 TiB. Who has ended meanwhile is
+ * taken out of the list, and *map is NULL where nobody is left; or, if it is required: ESRCH.
  */
-struct matrix_error *ksm_map_take(const struct matrix_lens *lens,
-                                  const struct ksm_subject_list *list,
+struct matrix_error *ksm_map_take(const struct matrix_lens *lens, struct ksm_subject_list *list,
                                   struct ksm_map **map) MATRIX_MUST_CHECK;
 
 /* NULL is allowed. */

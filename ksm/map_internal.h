@@ -28,6 +28,7 @@ enum frame_kind {
 struct map_work {
     struct ksm_map *map;
     struct ksm_frames frames;
+    const struct ksm_subject *reading; /* whose pages are being read; NULL: all are */
 };
 
 static inline uint64_t map_page(enum ksm_state state, uint64_t frame)

@@ -212,8 +212,11 @@ static struct matrix_error *read_subject(struct map_work *work, const struct mat
 struct matrix_error *map_read_pages(struct map_work *work, const struct matrix_lens *lens)
 {
     const struct ksm_subject_list *list = work->map->list;
-    for (size_t i = 0; i < list->count; i++)
-        RETURN_IF_ERROR(read_subject(work, lens, &list->subjects[i], work->map->pages[i]));
+    for (size_t i = 0; i < list->count; i++) {
+        work->reading = &list->subjects[i];
+        RETURN_IF_ERROR(read_subject(work, lens, work->reading, work->map->pages[i]));
+    }
+    work->reading = NULL;
     return NULL;
 }
 

@@ -27,6 +27,13 @@ void ksm_subject_list_free(struct ksm_subject_list *list)
     *list = (struct ksm_subject_list){0};
 }
 
+void ksm_subject_list_drop(struct ksm_subject_list *list, size_t index)
+{
+    struct ksm_subject *subject = &list->subjects[index];
+    subject_free(subject);
+    memmove(subject, subject + 1, (--list->count - index) * sizeof(*subject));
+}
+
 uint64_t ksm_subject_pages(const struct ksm_subject *subject)
 {
     uint64_t pages = 0;

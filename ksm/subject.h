@@ -7,6 +7,7 @@
 #define KSM_SUBJECT_H
 
 #include <matrix/error.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -27,6 +28,7 @@ struct ksm_subject {
     enum ksm_subject_kind kind;
     struct ksm_region *regions; /* in order of gpa */
     size_t region_count;
+    bool is_required; /* a map without it is an error: somebody named it */
 };
 
 struct ksm_subject_list {
@@ -54,6 +56,9 @@ struct matrix_error *ksm_subject_find(const char *text,
 
 /* Appends every guest, and every process with memory that KSM may merge. */
 struct matrix_error *ksm_subject_find_all(struct ksm_subject_list *list) MATRIX_MUST_CHECK;
+
+/* Takes one out, and frees what is in it. */
+void ksm_subject_list_drop(struct ksm_subject_list *list, size_t index);
 
 /* Frees what is in the list, and not the list. */
 void ksm_subject_list_free(struct ksm_subject_list *list);
