@@ -12,6 +12,7 @@
 #include "ksm/picture.h"
 #include <argp.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -231,6 +232,12 @@ static struct matrix_error *run(struct options *options)
         RETURN_IF_ERROR(ksm_subject_find_all(&options->list));
     if (!options->list.count)
         return nobody();
+    if (options->list.left_out)
+        fprintf(stderr,
+                PROGRAM
+                ": the %zu largest are left out: with them it would be more than %d times the "
+                "memory of this host; who is named is not\n",
+                options->list.left_out, KSM_MEMORY_FACTOR);
     RETURN_IF_ERROR(check_distinct(&options->list));
     if (options->picture)
         RETURN_IF_ERROR(drawing_check_place(options->picture));

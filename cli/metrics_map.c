@@ -16,10 +16,6 @@
 /* Where a map could not be taken, for example since somebody has ended meanwhile. */
 #define RETRY_NS 5000000000ULL
 
-/* What boards name at most, in parts of the host's memory: a map takes 9 bytes a page, and whoever writes a board may
- * name what is not there. */
-#define MEMORY_FACTOR 4
-
 #define ADDRESS_END (1ULL << 47)
 
 static int compare(const void *a, const void *b)
@@ -97,8 +93,7 @@ static struct matrix_error *add(struct ksm_subject_list *list, struct metrics_ma
 static struct matrix_error *list_guests(struct metrics *metrics, const struct matrix_lens *lens,
                                         struct ksm_subject_list *list)
 {
-    uint64_t bytes_left =
-        MEMORY_FACTOR * (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t bytes_left = ksm_memory_max(); /* whoever writes a board may name what is not there */
     for (size_t i = 0; i < metrics->count; i++) {
         const struct metrics_process *process = &metrics->processes[i];
         struct matrix_lens_task task;

@@ -5,7 +5,9 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/parse.h"
+#include "ksm/mappings.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,11 +104,44 @@ struct matrix_error *ksm_guests_named(const char *text, struct ksm_guests *guest
                        found, name, guests->vms[0].pid, guests->vms[1].pid);
 }
 
+/*
+ * Whoever answers at a socket may say what it likes: that much memory nobody has, or memory that is not
+ * there. Where its mappings are kept from us so is its memory.
+ */
+static struct matrix_error *check_memory(const struct control_vm *vm,
+                                         const struct matrix_region *regions, size_t count)
+{
+    CLEANUP_FREE struct ksm_mapping *mappings = NULL;
+    uint64_t left = ksm_memory_max();
+    size_t mapping_count = 0;
+    for (size_t i = 0; i < count; left -= regions[i++].bytes)
+        if (regions[i].bytes > left)
+            return error_new(
+                MATRIX_ERROR_HOST, EPROTO, "is it a Matrix at all?",
+                "believe process %d about guest %s: it tells of more than %d times the "
+                "memory of this host",
+                vm->pid, vm->name, KSM_MEMORY_FACTOR);
+    struct matrix_error *error = ksm_mappings_read(vm->pid, &mappings, &mapping_count);
+    if (error && error->number == EPERM) {
+        matrix_error_free(error);
+        return NULL;
+    }
+    RETURN_IF_ERROR(error);
+    for (size_t i = 0; i < count; i++)
+        if (!ksm_mappings_cover(mappings, mapping_count, regions[i].hva, regions[i].bytes))
+            return error_new(MATRIX_ERROR_HOST, EPROTO, "is it a Matrix at all?",
+                             "believe process %d about guest %s: it tells of memory at 0x%" PRIx64
+                             " that it does not have",
+                             vm->pid, vm->name, regions[i].hva);
+    return NULL;
+}
+
 struct matrix_error *ksm_guest_subject(const struct control_vm *vm, struct ksm_subject *subject)
 {
     struct matrix_region regions[CONTROL_REGIONS_MAX];
     size_t count;
     RETURN_IF_ERROR(control_memory(vm, regions, &count));
+    RETURN_IF_ERROR(check_memory(vm, regions, count));
     *subject = (struct ksm_subject){.pid = vm->pid, .kind = KSM_MATRIX_GUEST};
     snprintf(subject->name, sizeof(subject->name), "%s", vm->name);
     subject->regions = calloc(count, sizeof(*subject->regions));

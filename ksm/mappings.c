@@ -97,6 +97,18 @@ struct matrix_error *ksm_mappings_read(pid_t pid, struct ksm_mapping **mappings,
     return NULL;
 }
 
+bool ksm_mappings_cover(const struct ksm_mapping *mappings, size_t count, uint64_t start,
+                        uint64_t bytes)
+{
+    uint64_t left = bytes;
+    for (size_t i = 0; i < count && left; i++) {
+        const uint64_t at = start + (bytes - left); /* the first that is not found yet */
+        if (mappings[i].start <= at && at < mappings[i].end)
+            left -= left < mappings[i].end - at ? left : mappings[i].end - at;
+    }
+    return left == 0;
+}
+
 bool ksm_mappings_any_mergeable(pid_t pid)
 {
     CLEANUP_FREE char *line = NULL;

@@ -25,6 +25,10 @@ bool ksm_mapping_parse(const char *line, struct ksm_mapping *mapping);
 struct matrix_error *ksm_mappings_read(pid_t pid, struct ksm_mapping **mappings,
                                        size_t *count) MATRIX_MUST_CHECK;
 
+/* Whether all of a piece of memory is mapped. Pure. */
+bool ksm_mappings_cover(const struct ksm_mapping *mappings, size_t count, uint64_t start,
+                        uint64_t bytes);
+
 /*
  * Whether the process has a mapping that KSM may merge: it was advised MADV_MERGEABLE ("mg" in
  * smaps). Of what is gone or another's: false.

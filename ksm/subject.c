@@ -181,11 +181,33 @@ static struct matrix_error *find_mergeable(const struct matrix_task_list *tasks,
     return NULL;
 }
 
+uint64_t ksm_memory_max(void)
+{
+    return KSM_MEMORY_FACTOR * (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void ksm_subject_list_limit(struct ksm_subject_list *list, size_t first, uint64_t bytes)
+{
+    uint64_t pages = 0;
+    for (size_t i = first; i < list->count; i++)
+        pages += ksm_subject_pages(&list->subjects[i]);
+    while (pages > bytes / MATRIX_PAGE_BYTES) {
+        size_t largest = first;
+        for (size_t i = first; i < list->count; i++)
+            if (ksm_subject_pages(&list->subjects[i]) > ksm_subject_pages(&list->subjects[largest]))
+                largest = i;
+        pages -= ksm_subject_pages(&list->subjects[largest]);
+        ksm_subject_list_drop(list, largest);
+        list->left_out++;
+    }
+}
+
 struct matrix_error *ksm_subject_find_all(struct ksm_subject_list *list)
 {
     struct matrix_lens *lens;
     struct matrix_task_list tasks = {0};
     struct ksm_guests guests = {0};
+    const size_t first = list->count;
     RETURN_IF_ERROR(matrix_lens_open(MATRIX_LENS_PROC, &lens));
     struct matrix_error *error = matrix_lens_processes(lens, &tasks);
     matrix_lens_close(lens);
@@ -195,6 +217,8 @@ struct matrix_error *ksm_subject_find_all(struct ksm_subject_list *list)
         error = find_guests(&guests, list);
     if (!error)
         error = find_mergeable(&tasks, &guests, list);
+    if (!error)
+        ksm_subject_list_limit(list, first, ksm_memory_max());
     matrix_task_list_free(&tasks);
     free(guests.vms);
     return error;

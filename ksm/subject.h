@@ -34,6 +34,7 @@ struct ksm_subject {
 struct ksm_subject_list {
     struct ksm_subject *subjects;
     size_t count;
+    size_t left_out; /* found, and too large: see ksm_subject_find_all */
 };
 
 /*
@@ -54,11 +55,24 @@ struct matrix_error *ksm_subject_find(const char *text,
 /* A mapping of that size is an allocator's or a sanitizer's reservation, and no memory. */
 #define KSM_RESERVATION_BYTES (1ULL << 40)
 
-/* Appends every guest, and every process with memory that KSM may merge. */
+/*
+ * What guests and processes that nobody named may have in all, in parts of the host's memory: a map
+ * takes 9 bytes a page, and everybody may have, or tell of, memory that nobody ever touches.
+ */
+#define KSM_MEMORY_FACTOR 4
+uint64_t ksm_memory_max(void); /* in bytes */
+
+/*
+ * Appends every guest, and every process with memory that KSM may merge. Where they have more than
+ * ksm_memory_max in all the largest are left out, and counted.
+ */
 struct matrix_error *ksm_subject_find_all(struct ksm_subject_list *list) MATRIX_MUST_CHECK;
 
 /* Takes one out, and frees what is in it. */
 void ksm_subject_list_drop(struct ksm_subject_list *list, size_t index);
+
+/* Takes the largest from first on out, and counts them, until the others have so many bytes at most. */
+void ksm_subject_list_limit(struct ksm_subject_list *list, size_t first, uint64_t bytes);
 
 /* Frees what is in the list, and not the list. */
 void ksm_subject_list_free(struct ksm_subject_list *list);

@@ -129,6 +129,37 @@ for kind in no_regions odd_region wrapping_region negative_region other_address 
     fails 125 "read the answer of the control socket" "$kind" fake 0x400000
     leave
 done
+for kind in nowhere half_there; do
+    serve $kind
+    fails 125 "tells of memory at 0x" "$kind" fake 0x400000
+    leave
+done
+serve much
+fails 125 "more than 4 times the memory of this host" "much" fake 0x400000
+leave
+# Who was not named is not worth a word, and keeps nobody from a map of all.
+if [ "$(id -u)" -eq 0 ] && [ -e /proc/kpageflags ]; then
+    python3 -c 'import mmap, time
+memory = mmap.mmap(-1, 1 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+memory.madvise(mmap.MADV_MERGEABLE)
+print("ready", flush=True)
+time.sleep(600)' >"$scratch/mergeable" &
+    mergeable=$!
+    started+=("$mergeable")
+    disown
+    until [ -s "$scratch/mergeable" ]; do sleep 0.05; done
+    for kind in nowhere half_there much; do
+        serve $kind
+        attempt timeout 120 "$matrix" ksm map --json --top 0
+        check "$kind: matrix ksm map has all others" json \
+            "$mergeable in [s['pid'] for s in result['subjects']] and $server not in [s['pid'] for s in result['subjects']]"
+        attempt timeout 20 "$matrix" ksm map fake
+        check "$kind: by its name it is an error" eval 'has_status 125 && complains "believe process $server about guest fake"'
+        leave
+    done
+else
+    skip "matrix ksm map beside those who lie" "needs root, and a kernel with /proc/kpageflags"
+fi
 serve contradiction
 attempt "${translate[@]}" fake 0x400000
 check "page and slot contradict each other: said" prints "contradicts itself"

@@ -2,14 +2,20 @@
 """Sits at a control socket, PID.sock in DIRECTORY, and answers wrongly; for translate.sh.
 
 translate_server.py DIRECTORY KIND [NAME]    NAME: of the socket, in place of its own pid
+What it says of its memory is true but for what KIND is about, for readers look at its mappings.
 """
+import ctypes
 import json
+import mmap
 import os
 import socket
 import sys
 import time
 
-GUEST = {"name": "fake", "state": "running", "memory_bytes": 1 << 24, "vcpus": 1}
+BYTES = 1 << 24
+KEPT = mmap.mmap(-1, BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+ADDRESS = ctypes.addressof(ctypes.c_char.from_buffer(KEPT))
+GUEST = {"name": "fake", "state": "running", "memory_bytes": BYTES, "vcpus": 1}
 
 
 def reply(**members):
@@ -21,13 +27,22 @@ def listing(**members):
 
 
 def translation(**members):
-    whole = {"gva": "0x400000", "mapped": True, "gpa": "0x0", "hva": "0x1000", "page_bytes": 4096,
+    whole = {"gva": "0x400000", "mapped": True, "gpa": "0x0", "hva": hex(ADDRESS), "page_bytes": 4096,
              "readable": True, "writable": False, "executable": True, "kvm_agrees": True}
     return reply(translations=[{**whole, **members}])
 
 
 def memory(**members):
-    return reply(regions=[{"gpa": "0x0", "hva": "0x1000", "bytes": 1 << 24, **members}])
+    return reply(regions=[{"gpa": "0x0", "hva": hex(ADDRESS), "bytes": BYTES, **members}])
+
+
+def much():
+    """Memory of 16 TiB, which is there, and which nobody will ever touch."""
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE
+    return memory(hva=hex(libc.mmap(None, 1 << 44, mmap.PROT_READ, flags, -1, 0)), bytes=1 << 44)
 
 
 # What is said to list, memory and translate.
@@ -43,11 +58,14 @@ KINDS = {
     "odd_region": (listing(), memory(hva="0x1001"), b""),
     "wrapping_region": (listing(), memory(hva="0xfffffffffffff000"), b""),
     "negative_region": (listing(), memory(bytes=-4096), b""),
+    "nowhere": (listing(), memory(hva="0x1000"), b""),
+    "half_there": (listing(), memory(bytes=1 << 33), b""),
+    "much": (listing(), much(), b""),
     "other_address": (listing(), memory(), translation(gva="0x400001")),
     "no_translation": (listing(), memory(), reply(translations=[])),
     "odd_translation": (listing(), memory(), translation(gpa="0x1")),
     "huge_page": (listing(), memory(), translation(page_bytes=3)),
-    "contradiction": (listing(), memory(), translation(hva="0x2000")),
+    "contradiction": (listing(), memory(), translation(hva=hex(ADDRESS + 4096))),
     "silent": (None,) * 3,
     "good": (listing(), memory(), translation()),
 }

@@ -4,8 +4,8 @@
 #include "ksm/mappings.h"
 #include "ksm/picture.h"
 #include "ksm/qemu.h"
-#include <math.h>
 #include <cairo.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -197,6 +197,55 @@ static void mappings_are_read_right(void **state)
         assert_false(ksm_mapping_parse(bad[i], &mapping));
 }
 
+static void all_of_it_is_mapped_or_not(void **state)
+{
+    const struct ksm_mapping mappings[] = {
+        {.start = 0x1000, .end = 0x3000},
+        {.start = 0x3000, .end = 0x5000},
+        {.start = 0x6000, .end = 0x7000},
+        {.start = UINT64_MAX - 0xfff, .end = UINT64_MAX},
+    };
+    static const struct {
+        uint64_t start, bytes;
+        bool is_covered;
+    } pieces[] = {
+        {0x1000, 0x2000, true},      {0x1000, 0x4000, true},      {0x2000, 0x2000, true},
+        {0x6000, 0x1000, true},      {0x1000, 0x5000, false},     {0, 0x2000, false},
+        {0x4000, 0x3000, false},     {0x5000, 0x1000, false},     {0x6000, 0x2000, false},
+        {0x1000, 1ULL << 44, false}, {0x1000, UINT64_MAX, false}, {0x9000, 0x1000, false},
+    };
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
+        assert_int_equal(ksm_mappings_cover(mappings, 4, pieces[i].start, pieces[i].bytes),
+                         pieces[i].is_covered);
+    assert_false(ksm_mappings_cover(NULL, 0, 0x1000, 0x1000));
+}
+
+/* Those that were there before, such as who was named, stay, however large. */
+static void the_largest_are_left_out(void **state)
+{
+    static const uint64_t sizes[] = {900, 5, 80, 20, 80, 3};
+    struct ksm_subject_list list = {.subjects = calloc(6, sizeof(*list.subjects)), .count = 6};
+    assert_non_null(list.subjects);
+    for (size_t i = 0; i < 6; i++) {
+        struct ksm_subject *subject = &list.subjects[i];
+        subject->regions = calloc(1, sizeof(*subject->regions));
+        assert_non_null(subject->regions);
+        subject->regions->bytes = sizes[i] * MATRIX_PAGE_BYTES;
+        subject->region_count = 1;
+    }
+    ksm_subject_list_limit(&list, 1, 200 * (uint64_t)MATRIX_PAGE_BYTES);
+    assert_int_equal(list.count, 6);
+    assert_int_equal(list.left_out, 0);
+    ksm_subject_list_limit(&list, 1, 28 * (uint64_t)MATRIX_PAGE_BYTES);
+    assert_int_equal(list.count, 4);
+    assert_int_equal(list.left_out, 2);
+    assert_int_equal(ksm_subject_pages(&list.subjects[0]), 900);
+    assert_int_equal(ksm_subject_pages(&list.subjects[2]), 20);
+    ksm_subject_list_limit(&list, 1, 0);
+    assert_int_equal(list.count, 1);
+    ksm_subject_list_free(&list);
+}
+
 #define WORDS(text) text, sizeof(text)
 
 static void command_lines_of_qemu_are_read(void **state)
@@ -278,6 +327,8 @@ int main(void)
         cmocka_unit_test(no_memory_is_not_untouched_memory),
         cmocka_unit_test(a_picture_is_written_whole_or_not_at_all),
         cmocka_unit_test(mappings_are_read_right),
+        cmocka_unit_test(all_of_it_is_mapped_or_not),
+        cmocka_unit_test(the_largest_are_left_out),
         cmocka_unit_test(command_lines_of_qemu_are_read),
         cmocka_unit_test(ram_is_the_only_piece_of_its_size),
     };
