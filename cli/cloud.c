@@ -92,6 +92,7 @@ static void tick(struct matrix_machine *machine, void *context)
     cloud_reload_wake(cloud);
     cloud_tell_losses(cloud);
     cloud_service_tick(cloud, now);
+    cloud_metrics_look(cloud);
     if (now >= cloud->next_show_ns) {
         show(cloud);
         cloud->next_show_ns = now + (cloud->has_screen ? SCREEN_NS : PROGRESS_NS);
@@ -184,6 +185,7 @@ static struct matrix_error *check_outputs(const struct cloud *cloud)
 
 static void clean_up(struct cloud *cloud)
 {
+    cloud_metrics_stop(cloud);
     control_server_stop(cloud->control);
     cloud->has_ended = true;
     builder_stop(cloud->builder);
@@ -295,6 +297,7 @@ static struct matrix_error *run(struct cloud *cloud, const struct cloud_options 
     cloud->commands = cloud_commands(cloud);
     if (cloud->control)
         control_server_extend(cloud->control, &cloud->commands);
+    RETURN_IF_ERROR(cloud_metrics_start(cloud, options));
     RETURN_IF_ERROR(matrix_machine_run(cloud->machine, &result));
     cloud->has_ended = true;
     service_tell(&cloud->service, "STOPPING=1");

@@ -2,7 +2,7 @@
 /*
  * `matrix cloud`: options (cloud_options.c), the contract before it (cloud_check.c), its guests
  * (cloud_guests.c), its cores (cloud_cores.c), the run itself (cloud.c), what changes in it (cloud_live.c) by
- * command (cloud_commands.c, cloud_command_add.c), what guests print and read (cloud_console.c), what a reload of its file changes
+ * command (cloud_commands.c, cloud_command_add.c), who serves its metrics (cloud_metrics.c), what guests print and read (cloud_console.c), what a reload of its file changes
  * (cloud_reload.c, cloud_reload_apply.c, cloud_reload_moves.c, cloud_places.c), what is shown meanwhile
  * (cloud_screen.c), and the report of the contract at the end (cloud_report.c), split at each change
  * (cloud_periods.c).
@@ -26,6 +26,7 @@
 struct cloud_options {
     const char *file, *report_path, *kvm_path;
     const char *control; /* PATH, auto or none; NULL: not said */
+    const char *metrics; /* ADDRESS:PORT; NULL: none are served */
     uint64_t duration_ns, slice_ns;
     int core;
     unsigned cores, moves; /* 0: not said */
@@ -104,6 +105,7 @@ struct cloud {
     int *cpus; /* the host CPU of each core; negative: any */
     struct control_server *control;
     struct control_commands commands;
+    pid_t metrics; /* the child that serves them; 0: none */
     struct cloud_guest *guests;
     struct matrix_machine_group **groups;
     const char *file;
@@ -252,6 +254,18 @@ void cloud_service_tick(struct cloud *cloud, uint64_t now_ns);
 
 /* A reload begins, or has come to its end. */
 void cloud_service_reload(struct cloud *cloud, bool begins);
+
+/* --- cloud_metrics.c ----------------------------------------------------------------------------- */
+
+/* Starts `matrix metrics` if that is asked for, and says where it is; what is wrong with the address is an error. */
+struct matrix_error *cloud_metrics_start(struct cloud *cloud,
+                                         const struct cloud_options *options) MATRIX_MUST_CHECK;
+
+/* At each tick: whether it has ended, which is told. */
+void cloud_metrics_look(struct cloud *cloud);
+
+/* Ends it, if there is one. */
+void cloud_metrics_stop(struct cloud *cloud);
 
 /* --- cloud_live.c -------------------------------------------------------------------------------- */
 

@@ -20,6 +20,7 @@ enum {
     OPTION_PLAIN,
     OPTION_KVM,
     OPTION_CONTROL,
+    OPTION_METRICS,
     OPTION_CORES,
     OPTION_CPUS,
     OPTION_REBALANCE,
@@ -44,6 +45,10 @@ static const struct argp_option option_table[] = {
     {"plain", OPTION_PLAIN, NULL, 0, "no live table, even on a terminal", 0},
     {"quiet", 'q', NULL, 0, "no table, no progress, no report for people", 0},
     {"control", OPTION_CONTROL, "PATH|auto|none", 0, CLI_CONTROL_HELP, 0},
+    {"metrics", OPTION_METRICS, "ADDRESS:PORT", 0,
+     "serve metrics of this cloud there, by a process of its own (`matrix metrics`); PORT alone: "
+     "on loopback",
+     0},
     {"kvm", OPTION_KVM, "PATH", 0, "the KVM device (default " MATRIX_KVM_PATH ")", 0},
     {0},
 };
@@ -108,6 +113,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         break;
     case OPTION_CONTROL:
         options->control = argument;
+        break;
+    case OPTION_METRICS:
+        options->metrics = argument;
         break;
     case 'q':
         options->quiet = true;

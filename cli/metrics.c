@@ -23,6 +23,7 @@
 
 struct options {
     const char *listen, *target;
+    bool waits;
     uint64_t map_interval_ns; /* 0: no maps */
 };
 
@@ -33,6 +34,8 @@ static const struct argp_option option_table[] = {
      "1s or more). "
      "For root",
      0},
+    {"wait", 'w', NULL, 0,
+     "Whoever is named need not run guests yet: who starts to is there at the next scrape", 0},
     {0},
 };
 
@@ -57,6 +60,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         break;
     case 'l':
         options->listen = argument;
+        break;
+    case 'w':
+        options->waits = true;
         break;
     case ARGP_KEY_ARG:
         if (options->target)
@@ -84,14 +90,15 @@ static const struct argp argp = {
         "125 the host refused.",
 };
 
-/* Whoever names a process wants to hear at once that it runs no guests. */
-static struct matrix_error *check_target(struct metrics *metrics, const char *target)
+/* Whoever names a process wants to hear at once that it runs no guests, unless it is about to. */
+static struct matrix_error *check_target(struct metrics *metrics, const struct options *options)
 {
+    const char *target = options->target;
     if (!target)
         return NULL;
     struct cli_board *boards = NULL;
     size_t count = 0;
-    struct matrix_error *error = cli_boards_open(target, &boards, &count);
+    struct matrix_error *error = options->waits ? NULL : cli_boards_open(target, &boards, &count);
     cli_boards_close(boards, count);
     if (!error && strchr(target, '/'))
         metrics->socket_path = target;
@@ -117,7 +124,7 @@ static struct matrix_error *run(const struct options *options, int *number)
     struct sockaddr_storage address;
     CLEANUP_FREE char *url = NULL;
     RETURN_IF_ERROR(error_prefix(metrics_parse_address(options->listen, &address), "--listen"));
-    RETURN_IF_ERROR(check_target(&metrics, options->target));
+    RETURN_IF_ERROR(check_target(&metrics, options));
     if (metrics.map)
         RETURN_IF_ERROR(metrics_map_check());
     look_block_ends(); /* the server's thread inherits it */

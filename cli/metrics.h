@@ -142,7 +142,7 @@ struct matrix_error *metrics_print(const struct metrics *metrics, enum metrics_f
 
 struct metrics_server;
 
-/* ADDRESS:PORT, both as numbers; an IPv6 address in brackets. */
+/* ADDRESS:PORT, both as numbers; an IPv6 address in brackets. A port alone is one of 127.0.0.1. */
 struct matrix_error *metrics_parse_address(const char *text,
                                            struct sockaddr_storage *address) MATRIX_MUST_CHECK;
 

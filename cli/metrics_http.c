@@ -131,7 +131,11 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 
 struct matrix_error *metrics_parse_address(const char *text, struct sockaddr_storage *address)
 {
-    char host[INET6_ADDRSTRLEN] = "";
+    char host[INET6_ADDRSTRLEN] = "", on_loopback[64];
+    if (text[0] && text[strspn(text, "0123456789")] == '\0') {
+        snprintf(on_loopback, sizeof(on_loopback), "127.0.0.1:%s", text);
+        text = on_loopback;
+    }
     const char *colon = strrchr(text, ':');
     const bool is_v6 = text[0] == '[';
     const char *start = text + is_v6;
@@ -175,7 +179,7 @@ static const char *what_helps(int number)
 {
     switch (number) {
     case EADDRINUSE:
-        return "is a `matrix metrics` running already? Another port: --listen 127.0.0.1:9465";
+        return "is a `matrix metrics` running already? Take another port: 127.0.0.1:9465";
     case EADDRNOTAVAIL:
         return "this host has no such address; `ip address` lists those it has";
     case EACCES:

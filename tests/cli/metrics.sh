@@ -74,6 +74,7 @@ fails 122 "is no ADDRESS:PORT" "a bracket too few" --listen "[::1:9464"
 fails 122 "--listen: the port" "a port that is none" --listen 127.0.0.1:65536
 fails 122 "--listen: the port" "an empty port" --listen 127.0.0.1:
 fails 125 "has no such address" "somebody else's address" --listen 192.0.2.1:0
+fails 122 "--listen: the port" "a port alone that is none" --listen 65536
 fails 122 "process 1 runs no guests" "a pid that runs none" --listen 127.0.0.1:0 1
 fails 125 "$scratch/none.sock" "a socket that is not there" --listen 127.0.0.1:0 "$scratch/none.sock"
 
@@ -275,6 +276,13 @@ scrapes
 check "until its end" holds "value('matrix_processes') == 0"
 stops HUP
 check "SIGHUP: 129" has_status 129
+serves --listen 0
+check "a port alone: on loopback" grep -qE '^http://127.0.0.1:[0-9]+/metrics$' "$scratch/url"
+stops TERM
+serves --wait 1
+scrapes
+check "--wait: a process that runs no guests yet is none" holds "value('matrix_processes') == 0"
+stops TERM
 serves --listen 0.0.0.0:0
 check "all addresses, if told so, with a word about it" complains "there is no password"
 stops TERM
