@@ -85,8 +85,10 @@ static bool find_only_guest(struct control_call *call, unsigned *index)
         if (!cloud->config.guests[i].removed && found++ == 0)
             *index = i;
     if (found > 1)
-        return control_refuse(call, "which_guest", "there are several: name one");
-    return found || control_refuse(call, "no_such_guest", "there is no guest");
+        control_refuse(call, "which_guest", "there are several: name one");
+    else if (found == 0)
+        control_refuse(call, "no_such_guest", "there is no guest");
+    return found == 1;
 }
 
 /* The guest that is meant; false: refused. */
