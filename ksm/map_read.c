@@ -313,8 +313,8 @@ static int read_counts(void *context, size_t index)
         while (end < limit && groups[end].frame - first < PIECE &&
                groups[end].frame - groups[end - 1].frame <= COUNT_GAP)
             end++;
-        const size_t count = (size_t)(groups[end - 1].frame - first) + 1;
-        if (read_numbers(outside->fd, first, counts, count, 0) < 0)
+        const uint64_t last = groups[end - 1].frame - first; /* they are in order */
+        if (last >= PIECE || read_numbers(outside->fd, first, counts, last + 1, 0) < 0)
             return EIO;
         for (; i < end; i++) {
             const uint64_t all = counts[groups[i].frame - first], inside = groups[i].mappings;
