@@ -192,8 +192,7 @@ struct matrix_error *act_remove_lot(struct machine_core *here, struct letter *le
 /* What is placed as one. */
 struct unit {
     struct placement_item item;
-    struct placement_contract
-        wanted; /* as it was set last; item's floor is larger while it is held */
+    struct placement_contract wanted; /* as it was set last: item's floor may be larger */
     struct unit *next, **link;
     struct party *party;
     struct policy *contracts; /* a group's: all that is in it, to see beforehand what is refused */

@@ -51,12 +51,11 @@ static inline void policy_clock_advance(struct policy_clock *clock, policy_virtu
     clock->now += advance;
 }
 
-/* What the members get while all of them can run, as of that version of the contracts: whoever asks for one mostly asks
- * for all. */
+/* What the members get while all of them can run: whoever asks for one mostly asks for all. */
 struct policy_promises {
-    uint64_t version;
-    double of,
-        lambda; /* what they share; a member's part of it per unit of weight, between floor and ceiling */
+    uint64_t version; /* of the contracts that it is of */
+    double of;        /* what they share */
+    double lambda;    /* a member's part of it per unit of weight, between its floor and ceiling */
 };
 
 struct policy_queue {
