@@ -131,7 +131,6 @@ check "a stalled terminal, matrix run: SIGTERM ends it" has_status 143
 cloud_for stderr 2s --plain
 check "a stalled standard error: the run ends by itself" has_status 0
 check "a stalled standard error: after its duration" reported 'result["duration_ns"] < 10e9'
-check "a stalled standard error: guests print on" prints "a: line 1000"
 cloud_for stderr-term 60s --plain
 check "a stalled standard error: SIGTERM ends it" has_status 143
 cloud_for stderr 1s --json
@@ -142,6 +141,9 @@ cloud_for stderr 1500ms --plain
 check "a stalled standard error, and a fault: the run ends by itself" has_status 120
 check "a stalled standard error, and a fault: with its report" reported \
     'guest["bad"]["state"] == "faulted" and result["duration_ns"] < 10e9'
+guests 'name: bad, image: faulty, args: [divide]' 'name: a, image: chatter, args: ["1000"]' >"$yaml"
+cloud_for stderr 60s --plain
+check "a stalled standard error, and a fault: the other guest prints on, to its last line" prints "a: line 1000"
 
 # --- readers that are slow ------------------------------------------------------------------------------------
 slow_run() { # LINES: the lines that arrived, and the status, in a file
