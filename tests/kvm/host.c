@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RUN_LIMIT_NS (60 * SECOND_NS)
+#define RUN_LIMIT_NS (240 * SECOND_NS)
 
 struct matrix_kvm *host_kvm;
 static const char *build;
@@ -160,6 +160,12 @@ struct matrix_core_result test_core_run(struct matrix_core *core)
     struct matrix_core_result result;
     assert_success(matrix_core_run(core, &result));
     return result;
+}
+
+void test_stop_when_ended(struct matrix_core *core, void *guest)
+{
+    if (test_guest_info(guest).state != MATRIX_VM_ALIVE)
+        matrix_core_stop(core);
 }
 
 struct matrix_core_guest test_core_guest(const struct matrix_core *core, size_t index)

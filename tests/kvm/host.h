@@ -19,6 +19,13 @@
 #define MILLISECOND_NS 1000000ULL
 #define SECOND_NS      1000000000ULL
 
+/*
+ * A machine that is slow, or stands still for a while, has not come as far as others when a run is over. Where
+ * something is to be seen in a run it is made anew for twice as long, until it is seen; what is not seen in one as
+ * long as this is not there.
+ */
+#define TEST_LONGEST_NS (32 * SECOND_NS)
+
 extern struct matrix_kvm *host_kvm;
 
 /*
@@ -68,7 +75,7 @@ struct test_guest test_guest_create(struct matrix_vm_options options);
 
 void test_guest_destroy(struct test_guest *guest);
 
-/* Runs a guest alone on a core, for a minute at most. */
+/* Runs a guest alone on a core, for four minutes at most. */
 struct matrix_core_result test_guest_run(struct test_guest *guest);
 
 /* What it has printed so far; belongs to the guest. */
@@ -85,6 +92,9 @@ struct matrix_core *test_core_create(struct matrix_core_options options,
                                      size_t count);
 
 struct matrix_core_result test_core_run(struct matrix_core *core);
+
+/* A tick, whose context is a guest: ends the run once that guest has ended. */
+void test_stop_when_ended(struct matrix_core *core, void *guest);
 
 /* The index-th guest's contract. */
 struct matrix_core_guest test_core_guest(const struct matrix_core *core, size_t index);
