@@ -21,6 +21,9 @@ struct trace {
     uint64_t next, lost, last_end_ns;
     uint64_t stays[GUESTS_MAX + 1], cpu_ns[GUESTS_MAX + 1], loop_cpu_ns;
     uint64_t left[MATRIX_BOARD_LEFT_COUNT];
+    uint64_t lasted_ns; /* all stays, in wall time */
+    /* Then the run is over; NULL: it ends by itself. */
+    bool (*is_enough)(const struct trace *trace);
 };
 
 static struct matrix_board *open_board(struct matrix_core *core)
@@ -48,6 +51,7 @@ static void read_trace(struct trace *trace)
             trace->stays[stay->guest]++;
             trace->cpu_ns[stay->guest] += stay->cpu_ns;
             trace->loop_cpu_ns += stay->loop_cpu_ns;
+            trace->lasted_ns += stay->end_ns - stay->start_ns;
             trace->left[stay->left]++;
         }
     } while (count);
@@ -84,6 +88,19 @@ static void assert_guest_is(const struct matrix_board_guest *shown,
     assert_int_equal(shown->regions[0].bytes, info.memory_bytes);
 }
 
+/* What the board cost, and how often it was brought up to date. After each time it rests in proportion to what that
+ * took, which was long where the host took the core away meanwhile; how long, the slices' ends say. */
+static void assert_board_is_cheap(const struct matrix_board_core *shown)
+{
+    const uint64_t rests_ns = 250 * shown->publish_cpu_ns;
+    const uint64_t wall_ns = shown->wall_ns;
+    const uint64_t last_ns =
+        shown->publish_count ? shown->publish_cpu_ns / shown->publish_count : 0;
+    assert_true(shown->publish_count >=
+                (wall_ns - (rests_ns < wall_ns ? rests_ns : wall_ns)) / SECOND_NS);
+    assert_true(shown->publish_cpu_ns - last_ns < wall_ns / 100 + shown->delay_worst_ns);
+}
+
 static void assert_core_is(const struct matrix_board *board, const struct matrix_core *core)
 {
     static struct matrix_board_core shown;
@@ -97,26 +114,39 @@ static void assert_core_is(const struct matrix_board *board, const struct matrix
     assert_int_equal(shown.switches, loop.switches);
     assert_int_equal(shown.delay_p99_ns, loop.delay_p99_ns);
     assert_int_equal(shown.guests_unlisted, 0);
-    assert_true(shown.publish_count >= shown.wall_ns / SECOND_NS);
-    assert_true(shown.publish_cpu_ns < shown.wall_ns / 100);
+    assert_board_is_cheap(&shown);
     for (unsigned i = 0; i < MATRIX_BOARD_BUCKETS; i++)
         delays += shown.delay_buckets[i];
     assert_int_equal(delays, shown.delay_count);
 }
 
+static void look_at_trace(struct matrix_core *core, void *context)
+{
+    struct trace *trace = context;
+    read_trace(trace);
+    if (trace->is_enough && trace->is_enough(trace))
+        matrix_core_stop(core);
+}
+
 /* Runs guests with the board there from the start; their trace is exact to the nanosecond. */
 static struct trace run_traced(const struct test_guest *guests, const unsigned *weights,
-                               size_t count, uint64_t duration_ns)
+                               size_t count, bool (*is_enough)(const struct trace *trace))
 {
+    struct trace trace = {.is_enough = is_enough};
     struct matrix_core *core =
-        test_core_create((struct matrix_core_options){.cpu = -1, .duration_ns = duration_ns},
+        test_core_create((struct matrix_core_options){.cpu = -1,
+                                                      .duration_ns = 60 * SECOND_NS,
+                                                      .tick_ns = 5 * TICK_NS,
+                                                      .tick = look_at_trace,
+                                                      .context = &trace},
                          guests, weights, count);
-    struct trace trace = {.board = open_board(core)};
+    trace.board = open_board(core);
     assert_string_equal(read_guest(trace.board, 0).state, "waiting");
-    test_core_run(core);
+    assert_int_not_equal(test_core_run(core).end, MATRIX_CORE_DURATION);
     read_trace(&trace);
     assert_int_equal(trace.lost, 0);
-    const uint64_t all_ns = test_core_statistics(core).guests_cpu_ns;
+    const struct matrix_core_statistics loop = test_core_statistics(core);
+    const uint64_t all_ns = loop.guests_cpu_ns;
     for (size_t i = 0; i < count; i++) {
         const struct matrix_core_guest guest = test_core_guest(core, i);
         const struct matrix_board_guest shown = read_guest(trace.board, i);
@@ -129,20 +159,32 @@ static struct trace run_traced(const struct test_guest *guests, const unsigned *
         assert_true(fabs(by_trace - by_report) < 1e-9);
         assert_true(trace.stays[shown.id] >= guest.slices);
     }
-    assert_true(trace.loop_cpu_ns <= test_core_statistics(core).overhead_ns);
+    assert_true(trace.loop_cpu_ns <= loop.overhead_ns);
+    /* What is idle is nobody's stay. */
+    assert_true(trace.lasted_ns + loop.idle_wall_ns <= loop.wall_ns);
     assert_core_is(trace.board, core);
     matrix_board_close(trace.board);
     matrix_core_destroy(core);
     return trace;
 }
 
+static bool has_many_slices(const struct trace *trace)
+{
+    return trace->left[MATRIX_BOARD_LEFT_SLICE] > 300;
+}
+
 static void two_guests(void **state)
 {
     struct test_guest guests[] = {test_guest("neo"), test_guest("morpheus")};
-    const struct trace trace = run_traced(guests, (const unsigned[]){70, 30}, 2, 2 * SECOND_NS);
-    assert_true(trace.left[MATRIX_BOARD_LEFT_SLICE] > 100);
+    run_traced(guests, (const unsigned[]){70, 30}, 2, has_many_slices);
     test_guest_destroy(&guests[0]);
     test_guest_destroy(&guests[1]);
+}
+
+static bool has_every_reason(const struct trace *trace)
+{
+    return trace->left[MATRIX_BOARD_LEFT_SLICE] > 0 && trace->left[MATRIX_BOARD_LEFT_SLEEP] > 10 &&
+           trace->left[MATRIX_BOARD_LEFT_END] >= 2;
 }
 
 static void every_reason(void **state)
@@ -150,10 +192,7 @@ static void every_reason(void **state)
     struct test_guest guests[] = {test_guest("spin"), test_guest("chatter"),
                                   test_guest("nap", "3000000", "1000"), test_guest("hello"),
                                   test_guest("vcpus")};
-    const struct trace trace = run_traced(guests, (const unsigned[]){1, 2, 3, 4, 5}, 5, SECOND_NS);
-    assert_true(trace.left[MATRIX_BOARD_LEFT_SLICE] > 0);
-    assert_true(trace.left[MATRIX_BOARD_LEFT_SLEEP] > 10);
-    assert_true(trace.left[MATRIX_BOARD_LEFT_END] >= 2);
+    run_traced(guests, (const unsigned[]){1, 2, 3, 4, 5}, 5, has_every_reason);
     for (size_t i = 0; i < COUNT(guests); i++)
         test_guest_destroy(&guests[i]);
 }
@@ -161,10 +200,8 @@ static void every_reason(void **state)
 static void a_sleeper_alone(void **state)
 {
     struct test_guest guest = test_guest("nap", "20000000", "10");
-    const struct trace trace = run_traced(&guest, NULL, 1, 10 * SECOND_NS);
+    const struct trace trace = run_traced(&guest, NULL, 1, NULL);
     assert_true(trace.left[MATRIX_BOARD_LEFT_SLEEP] >= 10);
-    /* What is idle is nobody's stay. */
-    assert_true(trace.cpu_ns[1] < 200 * MILLISECOND_NS);
     test_guest_destroy(&guest);
 }
 
@@ -290,7 +327,7 @@ static void client_watches(void)
     CLIENT_CHECK(!matrix_board_core(board, &core) && core.begun_ns && !core.ended_ns);
     CLIENT_CHECK(!matrix_board_guest(board, 0, &guest) && strcmp(guest.name, "spin") == 0);
     /* Nothing is asked from here on, and yet it goes on. */
-    for (int tries = 0; tries < 500 && (seen < 5 || later.cpu_ns == guest.cpu_ns); tries++) {
+    for (int tries = 0; tries < 3000 && (seen < 5 || later.cpu_ns == guest.cpu_ns); tries++) {
         usleep(10000);
         CLIENT_CHECK(!matrix_board_guest(board, 0, &later));
         CLIENT_CHECK(!matrix_board_stays(board, &next, stays, COUNT(stays), &count, &lost));
