@@ -13,7 +13,7 @@
 
 #define SLICE_NS    MATRIX_SLICE_DEFAULT_NS
 #define TICK_NS     (20 * MILLISECOND_NS)
-#define LIMIT_NS    (60 * SECOND_NS)
+#define LIMIT_NS    (240 * SECOND_NS)
 #define STAYS_LEAST 500
 #define STAYS       (1 << 18)
 #define RATE        4096 /* bytes per second: less than even the lab prints */
@@ -58,6 +58,8 @@ static void measure(struct scene *scene, const struct matrix_board_stay *stay)
     if (length_ns >= SLICE_NS / 2) {
         result->lasted_ns[side] += length_ns;
         result->charged_ns[side] += stay->cpu_ns;
+        if (length_ns > stay->cpu_ns && length_ns - stay->cpu_ns > result->away_ns[side])
+            result->away_ns[side] = length_ns - stay->cpu_ns;
     }
     result->overcharges += stay->cpu_ns > length_ns + CLOCKS_NS;
     const double all = weights[0] + weights[1] + weights[2];

@@ -55,6 +55,7 @@ struct attack_result {
     /* In stays of half a slice or more, of the neighbours and of the attacker: how long they lasted, and what
      * was charged for them. */
     uint64_t lasted_ns[2], charged_ns[2];
+    uint64_t away_ns[2];            /* the longest of what one lasted and was not charged */
     uint64_t overcharges;           /* stays that were charged more than they lasted */
     uint64_t lives;                 /* of the attacker, that have ended by themselves */
     uint64_t faults;                /* of those: by a fault */
@@ -68,7 +69,7 @@ struct attack_result {
 };
 
 /* Runs it until there were enough stays, and the attacker has had enough lives, and its lines were dropped; for
- * a minute at most. Then the neighbours are told to end. */
+ * four minutes at most. Then the neighbours are told to end. */
 struct attack_result attack_run(const struct attack *attack);
 
 #endif

@@ -125,13 +125,15 @@ static double slices(double first_ns, double second_ns)
 }
 
 /* What a nanosecond of the attacker's cost it, against what one of the neighbours' cost them: what a guest's exits
- * take is its own. Other load on the machine makes it less for both. */
+ * take is its own. Other load on the machine makes it less for both; what it took at once for longest
+ * is left out. */
 static double relative_charge(const struct attack_result *result)
 {
-    const double lasted_ns = (double)result->lasted_ns[1];
+    const double lasted_ns = (double)(result->lasted_ns[1] - result->away_ns[1]);
     if (lasted_ns < LASTED_LEAST_NS)
         return 1;
-    const double neighbours = (double)result->charged_ns[0] / (double)result->lasted_ns[0];
+    const double neighbours =
+        (double)result->charged_ns[0] / (double)(result->lasted_ns[0] - result->away_ns[0]);
     return (double)result->charged_ns[1] / lasted_ns / neighbours;
 }
 
