@@ -31,7 +31,7 @@ struct matrix_core *scene_core_create(struct scene *scene, const struct test_gue
                                       const unsigned *weights, size_t count)
 {
     return test_core_create((struct matrix_core_options){.cpu = -1,
-                                                         .duration_ns = 60 * SECOND_NS,
+                                                         .duration_ns = 240 * SECOND_NS,
                                                          .tick_ns = 10 * MILLISECOND_NS,
                                                          .tick = look_for_client,
                                                          .context = scene},
@@ -49,7 +49,7 @@ pid_t scene_start_client(void (*client)(void))
         /* Beside the core, if there is room: it is not the host's scheduler that is tested here. */
         sched_setaffinity(0, sizeof(others), &others);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        alarm(60);
+        alarm(240);
         client();
         _exit(0);
     }

@@ -28,7 +28,7 @@ static void client_asks_by_library(void)
     CLIENT_CHECK(vms[0].memory_bytes == 16 << 20 && vms[1].memory_bytes == 8 << 20);
     CLIENT_CHECK(strcmp(vms[0].state, "running") == 0 || strcmp(vms[0].state, "ready") == 0);
     for (int tries = 0; strcmp(vms[1].state, "sleeping") != 0; tries++) {
-        CLIENT_CHECK(tries < 100); /* it had to be loaded first */
+        CLIENT_CHECK(tries < 3000); /* it had to be loaded first */
         usleep(10000);
         free(vms);
         CLIENT_CHECK(!control_list(0, &vms, &count, NULL) && count == 2);
@@ -138,7 +138,7 @@ static void guests_are_listed_and_translated(void **state)
 {
     struct test_guest guests[] = {
         test_guest_create((struct matrix_vm_options){.argv = ARGUMENTS("spin"), .name = "first"}),
-        test_guest_create((struct matrix_vm_options){.argv = ARGUMENTS("nap", "60000000000", "1"),
+        test_guest_create((struct matrix_vm_options){.argv = ARGUMENTS("nap", "600000000000", "1"),
                                                      .name = "second",
                                                      .memory_bytes = 8 << 20}),
     };
@@ -184,7 +184,7 @@ static void requests_in_many_pieces(void **state)
 static void guests_that_sleep(void **state)
 {
     struct test_guest guest = test_guest_create(
-        (struct matrix_vm_options){.argv = ARGUMENTS("nap", "60000000000", "1"), .name = "spin"});
+        (struct matrix_vm_options){.argv = ARGUMENTS("nap", "600000000000", "1"), .name = "spin"});
     matrix_core_destroy(scene_serve(&guest, NULL, 1, client_asks_nonsense));
     test_guest_destroy(&guest);
 }
