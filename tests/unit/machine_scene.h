@@ -6,6 +6,9 @@
 #define MILLISECOND UINT64_C(1000000)
 #define FAKES_MAX   64
 
+/* For runs that end by themselves, or by their script, long before. */
+#define LONG_ENOUGH (60000 * MILLISECOND)
+
 struct scene {
     struct matrix_machine *machine;
     struct fake fakes[FAKES_MAX];

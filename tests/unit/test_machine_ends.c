@@ -112,7 +112,7 @@ static void no_signal_is_lost(void **state)
         int bell[2];
         assert_int_equal(pipe2(bell, O_CLOEXEC | O_NONBLOCK), 0);
         scene_create(&scene,
-                     (struct matrix_machine_options){.cores = 1, .duration_ns = 3000000000ULL});
+                     (struct matrix_machine_options){.cores = 1, .duration_ns = LONG_ENOUGH});
         success(matrix_core_watch(matrix_machine_first_core(scene.machine), bell[0], POLLIN, heard,
                                   &scene));
         add(&scene, "spin", weight(1));
@@ -159,7 +159,7 @@ static void who_calls_again_and_again_keeps_nobody_waiting(void **state)
     int *pipes[] = {caller.other, caller.listener, caller.silent, caller.client};
     for (int i = 0; i < 4; i++)
         assert_int_equal(pipe2(pipes[i], O_CLOEXEC | O_NONBLOCK), 0);
-    scene_create(&scene, (struct matrix_machine_options){.cores = 1, .duration_ns = 3000000000ULL});
+    scene_create(&scene, (struct matrix_machine_options){.cores = 1, .duration_ns = LONG_ENOUGH});
     struct matrix_core *core = matrix_machine_first_core(scene.machine);
     success(matrix_core_watch(core, caller.other[0], POLLIN, other_is_heard, &caller));
     success(matrix_core_watch(core, caller.listener[0], POLLIN, calls, &caller));
