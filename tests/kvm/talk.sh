@@ -8,7 +8,7 @@ need_kvm
 talk() { # NAME OPTION...
     local name=$1 line
     shift
-    attempt timeout 60 "$matrix" run "$@" talk
+    attempt timeout 300 "$matrix" run "$@" talk
     while IFS= read -r line; do
         case $line in
         "ok  "*) result 0 "$name: ${line#ok   }" ;;

@@ -18,5 +18,5 @@ fi
 
 # Some tests make a guest of more than 3 GiB; memory that is not touched costs the host nothing.
 status=0
-"$1/matrix" lab run --memory 8G --timeout 20min -- "$here/kvm.sh" --inside "$@" || status=$?
+"$1/matrix" lab run --memory 8G --timeout 40min -- "$here/kvm.sh" --inside "$@" || status=$?
 [ "$status" = 0 ] || echo "Bail out! the lab ended with status $status"
