@@ -16,6 +16,9 @@ struct status_core {
     bool has_ended;
     struct matrix_board_guest *guests; /* those that are there, in the order of their coming */
     size_t guest_count;
+    struct matrix_board_group
+        *groups; /* in the order of their numbers: a group before those in it */
+    size_t group_count;
     /* The look before; NULL: this is the first. */
     struct matrix_board_guest *before;
     size_t before_count;
@@ -33,6 +36,9 @@ struct matrix_error *status_take(struct status *status, struct cli_board *boards
 struct matrix_error *status_look(struct status *status, bool *goes_on) MATRIX_MUST_CHECK;
 struct matrix_error *status_look_at(struct status_core *core) MATRIX_MUST_CHECK;
 void status_free(struct status *status);
+
+/* The group of that number; NULL: there is none, or none any more. */
+const struct matrix_board_group *status_group(const struct status_core *core, uint64_t id);
 
 /* The guest at the look before; NULL: it was not there. */
 const struct matrix_board_guest *status_before(const struct status_core *core,

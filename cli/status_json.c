@@ -62,6 +62,17 @@ static json_t *describe_guest(const struct status_core *core,
     return object;
 }
 
+static json_t *describe_group(const struct status_core *core,
+                              const struct matrix_board_group *group)
+{
+    const struct matrix_board_group *parent = status_group(core, group->parent);
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "name", cli_json_string(group->name),
+                     "group", parent ? cli_json_string(parent->name) : json_null(), "weight",
+                     number(group->weight), "floor", limit(group->floor_ppm), "ceiling",
+                     limit(group->ceiling_ppm), "latency_ns",
+                     group->latency_ns ? number(group->latency_ns) : json_null());
+}
+
 static json_t *describe_loop(const struct matrix_board_core *core)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "overhead_ns",
@@ -79,16 +90,18 @@ static json_t *describe_core(const struct status_core *status)
     const struct matrix_board_core *core = &status->core;
     const uint64_t age_ns =
         status->seen_ns > core->published_ns ? status->seen_ns - core->published_ns : 0;
-    json_t *guests = json_array();
+    json_t *guests = json_array(), *groups = json_array();
     for (size_t i = 0; i < status->guest_count; i++)
         json_array_append_new(guests, describe_guest(status, &status->guests[i]));
+    for (size_t i = 0; i < status->group_count; i++)
+        json_array_append_new(groups, describe_group(status, &status->groups[i]));
     return json_pack(
-        "{s:i, s:i, s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "pid", (int)status->from.pid,
-        "number", (int)status->from.core, "cores", (int)status->from.cores, "core",
-        core->host_cpu < 0 ? json_null() : json_integer(core->host_cpu), "ended",
+        "{s:i, s:i, s:i, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pid",
+        (int)status->from.pid, "number", (int)status->from.core, "cores", (int)status->from.cores,
+        "core", core->host_cpu < 0 ? json_null() : json_integer(core->host_cpu), "ended",
         (int)status->has_ended, "age_ns", number(age_ns), "duration_ns", number(core->wall_ns),
         "slice_ns", number(core->slice_ns), "scheduler", describe_loop(core), "guests_unlisted",
-        number(core->guests_unlisted), "guests", guests);
+        number(core->guests_unlisted), "groups", groups, "guests", guests);
 }
 
 json_t *status_json(const struct status *status)

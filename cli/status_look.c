@@ -25,6 +25,20 @@ const struct matrix_board_guest *status_before(const struct status_core *core,
     return bsearch(guest, core->before, core->before_count, sizeof(*core->before), by_id);
 }
 
+static int by_group_id(const void *a, const void *b)
+{
+    const struct matrix_board_group *first = a, *second = b;
+    return (first->id > second->id) - (first->id < second->id);
+}
+
+const struct matrix_board_group *status_group(const struct status_core *core, uint64_t id)
+{
+    const struct matrix_board_group wanted = {.id = id};
+    if (!core->group_count)
+        return NULL;
+    return bsearch(&wanted, core->groups, core->group_count, sizeof(wanted), by_group_id);
+}
+
 static uint64_t exits_of(const struct matrix_board_guest *guest)
 {
     uint64_t sum = 0;
@@ -118,14 +132,10 @@ double status_given(const struct matrix_board_guest *guest)
 
 /* --- a look ---------------------------------------------------------------------------------- */
 
-struct matrix_error *status_look_at(struct status_core *core)
+static struct matrix_error *look_at_guests(struct status_core *core)
 {
-    free(core->before);
-    core->before = TAKE(core->guests);
-    core->before_count = core->guest_count;
-    core->before_core = core->core;
-    core->guest_count = 0;
     const size_t slots = matrix_board_slots(core->from.board);
+    core->guest_count = 0;
     core->guests = calloc(slots + 1, sizeof(*core->guests));
     if (!core->guests)
         return error_host(ENOMEM, "look at the guests");
@@ -135,6 +145,34 @@ struct matrix_error *status_look_at(struct status_core *core)
         core->guest_count += guest->id != 0 && strcmp(guest->state, "gone") != 0;
     }
     qsort(core->guests, core->guest_count, sizeof(*core->guests), by_id);
+    return NULL;
+}
+
+static struct matrix_error *look_at_groups(struct status_core *core)
+{
+    const size_t slots = matrix_board_group_slots(core->from.board);
+    free(core->groups);
+    core->group_count = 0;
+    core->groups = calloc(slots + 1, sizeof(*core->groups));
+    if (!core->groups)
+        return error_host(ENOMEM, "look at the groups");
+    for (size_t slot = 0; slot < slots; slot++) {
+        struct matrix_board_group *group = &core->groups[core->group_count];
+        RETURN_IF_ERROR(matrix_board_group(core->from.board, slot, group));
+        core->group_count += group->id != 0;
+    }
+    qsort(core->groups, core->group_count, sizeof(*core->groups), by_group_id);
+    return NULL;
+}
+
+struct matrix_error *status_look_at(struct status_core *core)
+{
+    free(core->before);
+    core->before = TAKE(core->guests);
+    core->before_count = core->guest_count;
+    core->before_core = core->core;
+    RETURN_IF_ERROR(look_at_guests(core));
+    RETURN_IF_ERROR(look_at_groups(core));
     RETURN_IF_ERROR(matrix_board_core(core->from.board, &core->core));
     core->seen_ns = clock_now_ns(CLOCK_MONOTONIC);
     core->has_ended = cli_board_has_ended(&core->from, &core->core);
@@ -173,6 +211,7 @@ void status_free(struct status *status)
     for (size_t i = 0; i < status->count; i++) {
         free(status->cores[i].guests);
         free(status->cores[i].before);
+        free(status->cores[i].groups);
         matrix_board_close(status->cores[i].from.board);
     }
     free(status->cores);

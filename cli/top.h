@@ -57,16 +57,20 @@ extern const char *const top_sort_names[TOP_SORTS];
 struct top_row {
     const struct status_core *core;
     const struct matrix_board_guest *guest; /* NULL: it is a group */
+    const struct matrix_board_group *group; /* NULL: it is a guest */
     const char *name;                       /* of any characters */
-    size_t members;                         /* of a group */
-    double share, due;                      /* of all guests' CPU time on that core; NaN: unknown */
+    uint64_t inside;                        /* the number of the group that it is in; 0: none */
+    unsigned depth;                         /* of groups around it */
+    uint32_t weight, floor_ppm, ceiling_ppm;
+    size_t members;    /* guests of a group, and of the groups in it */
+    double share, due; /* of all guests' CPU time on that core; NaN: unknown */
     double exits_per_s[MATRIX_EXIT_KIND_COUNT], all_exits_per_s;
     uint64_t cpu_ns, memory_bytes;
 };
 
 struct top_model {
     struct top_row
-        *rows; /* groups with their guests below them, those without a group among the groups */
+        *rows; /* groups with their members below them, those without a group among the groups */
     size_t count;
 };
 
@@ -114,24 +118,13 @@ struct top_view {
     bool is_still; /* --once: no keys, nobody is selected */
 };
 
-enum top_verb {
-    TOP_NOTHING,
-    TOP_QUIT,
-    TOP_LOOK,
-    TOP_PAUSE,
-    TOP_RESUME,
-    TOP_STOP,
-    TOP_SET,
-    TOP_CHANGE
-};
+enum top_verb { TOP_NOTHING, TOP_QUIT, TOP_LOOK, TOP_PAUSE, TOP_RESUME, TOP_STOP, TOP_SET };
 
 /* What a key asks for. */
 struct top_action {
     enum top_verb verb;
     struct top_selected who;
-    unsigned weight;        /* TOP_SET */
-    int direction;          /* TOP_CHANGE: 1 more, -1 less */
-    uint32_t weight_before; /* TOP_CHANGE: of a guest; 0: it is a group's, which no board tells */
+    unsigned weight; /* TOP_SET */
 };
 
 /* Finds the selected row again, or who is nearest. */

@@ -55,38 +55,12 @@ static struct matrix_error *ask(const struct control_vm *vm, const struct top_se
     return error;
 }
 
-/* The weight of a group, which is on no board. */
-static struct matrix_error *group_weight(const struct control_vm *vm, unsigned *weight)
-{
-    json_t *answer = NULL, *group;
-    size_t index;
-    RETURN_IF_ERROR(control_command_at(vm->path, "groups", NULL, &answer));
-    json_int_t found = 0;
-    json_array_foreach(json_object_get(answer, "groups"), index, group)
-    {
-        const char *name = json_string_value(json_object_get(group, "group"));
-        if (name && strcmp(name, vm->name) == 0)
-            found = json_integer_value(json_object_get(group, "weight"));
-    }
-    json_decref(answer);
-    if (found < 1 || found > MATRIX_WEIGHT_MAX)
-        return error_host(EPROTO, "ask for the weight of group %s", vm->name);
-    *weight = (unsigned)found;
-    return NULL;
-}
-
 static struct matrix_error *set_weight(const struct control_vm *vm, const struct top_action *action,
                                        char text[static 128])
 {
-    unsigned weight = action->weight;
-    if (action->verb == TOP_CHANGE) {
-        unsigned before = action->weight_before;
-        if (action->who.is_group)
-            RETURN_IF_ERROR(group_weight(vm, &before));
-        weight = top_weight_next(before, action->direction);
-    }
-    RETURN_IF_ERROR(ask(vm, &action->who, "set", json_pack("{s:i}", "weight", (int)weight)));
-    snprintf(text, 128, "%s has weight %u now", vm->name, weight);
+    RETURN_IF_ERROR(
+        ask(vm, &action->who, "set", json_pack("{s:i}", "weight", (int)action->weight)));
+    snprintf(text, 128, "%s has weight %u now", vm->name, action->weight);
     return NULL;
 }
 
@@ -102,7 +76,7 @@ struct matrix_error *top_act(const struct top_source *source, const struct top_a
     if (!vm)
         return error_host(ENOMEM, "ask for something");
     RETURN_IF_ERROR(find_guest(source, &action->who, vm));
-    if (action->verb == TOP_SET || action->verb == TOP_CHANGE)
+    if (action->verb == TOP_SET)
         return error_prefix(set_weight(vm, action, text), "set");
     const char *command = verbs[action->verb].command;
     RETURN_IF_ERROR(error_prefix(ask(vm, &action->who, command, json_object()), "%s", command));

@@ -66,7 +66,8 @@ static void draw_core(const struct place *at, const struct top_row *row)
 
 static void draw_name(const struct place *at, const struct top_row *row)
 {
-    const unsigned indent = row->guest && row->guest->group[0] ? 2 : 0;
+    const unsigned most = at->width - 4; /* of a name something is to be seen */
+    const unsigned indent = 2 * row->depth < most ? 2 * row->depth : most;
     grid_field(at->grid, at->row, at->column + indent, at->width - indent,
                row->guest ? GRID_PLAIN : GRID_STRONG, row->name);
 }
@@ -86,9 +87,8 @@ static void draw_state(const struct place *at, const struct top_row *row)
 
 static void draw_weight(const struct place *at, const struct top_row *row)
 {
-    char text[16] = "";
-    if (row->guest)
-        snprintf(text, sizeof(text), "%" PRIu32, row->guest->weight);
+    char text[16];
+    snprintf(text, sizeof(text), "%" PRIu32, row->weight);
     right(at, GRID_PLAIN, text);
 }
 
@@ -102,14 +102,12 @@ static void draw_limit(const struct place *at, uint32_t ppm)
 
 static void draw_floor(const struct place *at, const struct top_row *row)
 {
-    if (row->guest)
-        draw_limit(at, row->guest->floor_ppm);
+    draw_limit(at, row->floor_ppm);
 }
 
 static void draw_ceiling(const struct place *at, const struct top_row *row)
 {
-    if (row->guest)
-        draw_limit(at, row->guest->ceiling_ppm);
+    draw_limit(at, row->ceiling_ppm);
 }
 
 static void draw_share_of(const struct place *at, double share)

@@ -104,10 +104,9 @@ static struct top_action pause_or_resume(struct top_view *view, const struct top
 static struct top_action change_weight(struct top_view *view, const struct top_model *model,
                                        int direction)
 {
-    struct top_action action = about_selected(view, TOP_CHANGE);
-    action.direction = direction;
-    if (action.verb == TOP_CHANGE && !action.who.is_group)
-        action.weight_before = model->rows[view->index].guest->weight;
+    struct top_action action = about_selected(view, TOP_SET);
+    if (action.verb == TOP_SET)
+        action.weight = top_weight_next(model->rows[view->index].weight, direction);
     return action;
 }
 

@@ -15,12 +15,17 @@ const char *const top_sort_names[TOP_SORTS] = {
 
 /* --- rows ------------------------------------------------------------------------------------ */
 
+#define DEPTH_MAX 8 /* as deep as a policy nests them; a board may say anything */
+
 static struct top_row guest_row(const struct status_core *core,
                                 const struct matrix_board_guest *guest)
 {
     struct top_row row = {.core = core,
                           .guest = guest,
                           .name = guest->name,
+                          .weight = guest->weight,
+                          .floor_ppm = guest->floor_ppm,
+                          .ceiling_ppm = guest->ceiling_ppm,
                           .share = status_share(core, guest),
                           .due = status_due(core, guest),
                           .all_exits_per_s = status_exits_per_s(core, guest),
@@ -29,6 +34,19 @@ static struct top_row guest_row(const struct status_core *core,
     for (unsigned kind = 0; kind < MATRIX_EXIT_KIND_COUNT; kind++)
         row.exits_per_s[kind] = status_exits_of_kind_per_s(core, guest, kind);
     return row;
+}
+
+static struct top_row group_row(const struct status_core *core,
+                                const struct matrix_board_group *group)
+{
+    return (struct top_row){.core = core,
+                            .group = group,
+                            .name = group->name,
+                            .weight = group->weight,
+                            .floor_ppm = group->floor_ppm,
+                            .ceiling_ppm = group->ceiling_ppm,
+                            .share = NAN,
+                            .due = NAN};
 }
 
 /* What is unknown of one guest is left out of its group's sum. */
@@ -50,13 +68,36 @@ static void add_to_group(struct top_row *group, const struct top_row *guest)
     group->members++;
 }
 
-static struct top_row *find_group(struct top_row *rows, size_t count, const struct top_row *guest)
+/* The row of that group, where those of the core's groups begin at groups; NULL: it is not there. */
+static struct top_row *find_group(struct top_row *groups, const struct status_core *core,
+                                  uint64_t id)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!rows[i].guest && rows[i].core == guest->core &&
-            strcmp(rows[i].name, guest->guest->group) == 0)
-            return &rows[i];
-    return NULL;
+    const struct matrix_board_group *group = id ? status_group(core, id) : NULL;
+    return group ? &groups[group - core->groups] : NULL;
+}
+
+/* Those of one core: its groups in the order of their numbers, each behind the one that it is in, and its guests. */
+static size_t gather(const struct status_core *core, bool flat, struct top_row *rows)
+{
+    const size_t groups = flat ? 0 : core->group_count;
+    for (size_t i = 0; i < groups; i++) {
+        rows[i] = group_row(core, &core->groups[i]);
+        const struct top_row *around = find_group(rows, core, core->groups[i].parent);
+        if (around && around->depth < DEPTH_MAX) {
+            rows[i].inside = around->group->id;
+            rows[i].depth = around->depth + 1;
+        }
+    }
+    for (size_t i = 0; i < core->guest_count; i++) {
+        struct top_row *row = &rows[groups + i];
+        *row = guest_row(core, &core->guests[i]);
+        struct top_row *group = flat ? NULL : find_group(rows, core, row->guest->group_id);
+        row->inside = group ? group->group->id : 0;
+        row->depth = group ? group->depth + 1 : 0;
+        for (; group; group = find_group(rows, core, group->inside))
+            add_to_group(group, row);
+    }
+    return groups + core->guest_count;
 }
 
 /* --- order ----------------------------------------------------------------------------------- */
@@ -73,18 +114,13 @@ static const char *state_of(const struct top_row *row)
     return row->guest ? row->guest->state : "";
 }
 
-static double weight_of(const struct top_row *row)
-{
-    return row->guest ? row->guest->weight : NAN;
-}
-
 static int compare_by(const struct top_row *a, const struct top_row *b, enum top_sort sort)
 {
     switch (sort) {
     case TOP_BY_STATE:
         return strcmp(state_of(a), state_of(b));
     case TOP_BY_WEIGHT:
-        return numbers(weight_of(a), weight_of(b));
+        return numbers(a->weight, b->weight);
     case TOP_BY_DUE:
         return numbers(a->due, b->due);
     case TOP_BY_SHARE:
@@ -110,15 +146,30 @@ static int compare_alike(const struct top_row *a, const struct top_row *b)
         return by_name;
     if (a->core != b->core)
         return a->core < b->core ? -1 : 1;
-    if (!a->guest || !b->guest)
+    if (!a->guest != !b->guest)
         return !b->guest - !a->guest;
-    return (a->guest->id > b->guest->id) - (a->guest->id < b->guest->id);
+    const uint64_t first = a->guest ? a->guest->id : a->group->id;
+    const uint64_t second = b->guest ? b->guest->id : b->group->id;
+    return (first > second) - (first < second);
+}
+
+/* Who stands in one list: those in no group, of whatever core, and those in one. */
+static int compare_lists(const struct top_row *a, const struct top_row *b)
+{
+    if (!a->inside || !b->inside)
+        return !b->inside - !a->inside;
+    if (a->core != b->core)
+        return a->core < b->core ? -1 : 1;
+    return (a->inside > b->inside) - (a->inside < b->inside);
 }
 
 static int compare(const void *first, const void *second, void *context)
 {
     const struct top_row *a = first, *b = second;
     const struct top_order *order = context;
+    const int by_list = compare_lists(a, b);
+    if (by_list)
+        return by_list;
     const int by_sort = compare_by(a, b, order->sort);
     if (by_sort)
         return order->reverse ? -by_sort : by_sort;
@@ -127,72 +178,60 @@ static int compare(const void *first, const void *second, void *context)
 
 /* --- the model ------------------------------------------------------------------------------- */
 
-static size_t count_guests(const struct status *status)
+static size_t count_rows(const struct status *status)
 {
     size_t count = 0;
     for (size_t i = 0; i < status->count; i++)
-        count += status->cores[i].guest_count;
+        count += status->cores[i].guest_count + status->cores[i].group_count;
     return count;
 }
 
-/* Rows of the first level: groups, and guests without one; behind them in the same array those with one. */
-static size_t gather(const struct status *status, bool flat, struct top_row *tops,
-                     struct top_row *members, size_t *member_count)
+static size_t first_of(const struct top_row *rows, size_t count, const struct top_row *list)
 {
-    size_t count = 0;
-    *member_count = 0;
-    for (size_t i = 0; i < status->count; i++)
-        for (size_t j = 0; j < status->cores[i].guest_count; j++) {
-            const struct top_row row = guest_row(&status->cores[i], &status->cores[i].guests[j]);
-            if (flat || !row.guest->group[0]) {
-                tops[count++] = row;
-                continue;
-            }
-            struct top_row *group = find_group(tops, count, &row);
-            if (!group) {
-                group = &tops[count++];
-                *group = (struct top_row){
-                    .core = row.core, .name = row.guest->group, .share = NAN, .due = NAN};
-            }
-            add_to_group(group, &row);
-            members[(*member_count)++] = row;
-        }
-    return count;
+    size_t low = 0, high = count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (compare_lists(&rows[middle], list) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
-static void append_members(struct top_model *model, const struct top_row *group,
-                           const struct top_row *members, size_t count)
+/* A list, each group followed by its own; a group without guests is none to look at. */
+static void append(struct top_model *model, const struct top_row *rows, size_t count,
+                   const struct top_row *list)
 {
-    for (size_t i = 0; i < count; i++)
-        if (members[i].core == group->core && strcmp(members[i].guest->group, group->name) == 0)
-            model->rows[model->count++] = members[i];
+    for (size_t i = first_of(rows, count, list); i < count && compare_lists(&rows[i], list) == 0;
+         i++) {
+        if (rows[i].group && rows[i].members == 0)
+            continue;
+        model->rows[model->count++] = rows[i];
+        if (rows[i].group)
+            append(model, rows, count,
+                   &(struct top_row){.core = rows[i].core, .inside = rows[i].group->id});
+    }
 }
 
 struct matrix_error *top_model_make(struct top_model *model, const struct status *status,
                                     const struct top_order *order)
 {
-    const size_t guests = count_guests(status);
+    const size_t most = count_rows(status);
     struct top_order by = *order;
-    *model = (struct top_model){.rows = calloc(2 * guests + 1, sizeof(*model->rows))};
-    struct top_row *tops = calloc(guests + 1, sizeof(*tops));
-    struct top_row *members = calloc(guests + 1, sizeof(*members));
-    if (!model->rows || !tops || !members) {
-        free(tops);
-        free(members);
+    size_t count = 0;
+    *model = (struct top_model){.rows = calloc(most + 1, sizeof(*model->rows))};
+    struct top_row *rows = calloc(most + 1, sizeof(*rows));
+    if (!model->rows || !rows) {
+        free(rows);
         top_model_free(model);
         return error_host(ENOMEM, "list the guests");
     }
-    size_t member_count;
-    const size_t count = gather(status, order->flat, tops, members, &member_count);
-    qsort_r(tops, count, sizeof(*tops), compare, &by);
-    qsort_r(members, member_count, sizeof(*members), compare, &by);
-    for (size_t i = 0; i < count; i++) {
-        model->rows[model->count++] = tops[i];
-        if (!tops[i].guest)
-            append_members(model, &tops[i], members, member_count);
-    }
-    free(tops);
-    free(members);
+    for (size_t i = 0; i < status->count; i++)
+        count += gather(&status->cores[i], order->flat, rows + count);
+    qsort_r(rows, count, sizeof(*rows), compare, &by);
+    append(model, rows, count, &(struct top_row){.inside = 0});
+    free(rows);
     return NULL;
 }
 

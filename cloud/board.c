@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cloud/board_groups.h"
 #include "cloud/board_memory.h"
 #include "cloud/core.h"
 #include <errno.h>
@@ -45,6 +46,7 @@ struct board {
     uint32_t slots_used, unlisted;
     uint32_t gone[GUEST_SLOTS]; /* slots whose guests are gone, a queue */
     uint32_t gone_first, gone_count;
+    struct board_groups groups;
     size_t turn; /* the guest to be published next */
     uint64_t publish_cpu_ns, publish_count;
     uint64_t loop_before_ns; /* the loop's CPU time when the last stay began */
@@ -116,6 +118,8 @@ static void publish_guest(struct matrix_core *core, struct guest *guest, uint64_
     core_describe_guest(core, guest, &contract);
     struct matrix_board_guest entry = {
         .id = guest->board_id,
+        .group_id = board_groups_show(&core->board->groups, &core->board->memory,
+                                      policy_group(&guest->entity)),
         .published_ns = now_ns,
         .weight = contract.weight,
         .floor_ppm = contract.contract.floor_ppm,
@@ -140,6 +144,18 @@ void core_board_guest(struct matrix_core *core, struct guest *guest)
 {
     if (core->board)
         publish_guest(core, guest, clock_now_ns(CLOCK_MONOTONIC));
+}
+
+void core_board_group(struct matrix_core *core, const struct policy_entity *group)
+{
+    if (core->board)
+        board_groups_change(&core->board->groups, &core->board->memory, group);
+}
+
+void core_board_forget_group(struct matrix_core *core, uint64_t label)
+{
+    if (core->board)
+        board_groups_forget(&core->board->groups, &core->board->memory, label);
 }
 
 /* --- the core -------------------------------------------------------------------------------- */
@@ -327,7 +343,8 @@ static struct matrix_error *make(struct matrix_core *core)
     struct board *board = calloc(1, sizeof(*board));
     if (!board)
         return error_host(ENOMEM, "make the board");
-    struct matrix_error *error = board_memory_make(GUEST_SLOTS, stays, &board->memory);
+    struct matrix_error *error =
+        board_memory_make(GUEST_SLOTS, BOARD_GROUP_SLOTS, stays, &board->memory);
     if (error) {
         free(board);
         return error;

@@ -9,6 +9,7 @@
 #include <matrix/core.h>
 
 struct guest;
+struct policy_entity;
 struct task;
 
 /* A top of the loop: publishes what is due. */
@@ -21,6 +22,10 @@ void core_board_nobody(struct matrix_core *core);
 /* The guest came, has another contract or state; it is on the core no more. */
 void core_board_guest(struct matrix_core *core, struct guest *guest);
 void core_board_forget(struct matrix_core *core, struct guest *guest);
+
+/* The group has another contract; the one of that label (cloud/policy.h) was removed. */
+void core_board_group(struct matrix_core *core, const struct policy_entity *group);
+void core_board_forget_group(struct matrix_core *core, uint64_t label);
 
 /* The guest's vm is about to be another: what is noted of its last stay does not refer to it any more. */
 void core_board_leave(struct matrix_core *core, const struct guest *guest);

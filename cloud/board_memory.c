@@ -29,6 +29,7 @@
 _Static_assert(sizeof(struct matrix_board_stay) == 64, "a stay is a cache line");
 _Static_assert(sizeof(struct matrix_board_core) % 8 == 0, "copied in words");
 _Static_assert(sizeof(struct matrix_board_guest) % 8 == 0, "copied in words");
+_Static_assert(sizeof(struct matrix_board_group) % 8 == 0, "copied in words");
 _Static_assert(sizeof(struct matrix_board_header) == 128, "two cache lines, no holes");
 
 static uint64_t whole_pages(uint64_t bytes)
@@ -36,7 +37,8 @@ static uint64_t whole_pages(uint64_t bytes)
     return (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 }
 
-static struct matrix_board_header lay_out(uint32_t guest_slots, uint32_t stay_slots)
+static struct matrix_board_header lay_out(uint32_t guest_slots, uint32_t group_slots,
+                                          uint32_t stay_slots)
 {
     struct matrix_board_header header = {
         .version = MATRIX_BOARD_VERSION,
@@ -47,12 +49,16 @@ static struct matrix_board_header lay_out(uint32_t guest_slots, uint32_t stay_sl
         .stay_bytes = sizeof(struct matrix_board_stay),
         .guest_slots = guest_slots,
         .stay_slots = stay_slots,
+        .group_bytes = SEQUENCE_BYTES + sizeof(struct matrix_board_group),
+        .group_slots = group_slots,
     };
     memcpy(header.magic, MATRIX_BOARD_MAGIC, sizeof(header.magic));
     header.core_offset = PAGE_BYTES;
     header.guest_offset = header.core_offset + whole_pages(header.core_bytes);
-    header.stay_offset =
+    header.group_offset =
         header.guest_offset + whole_pages((uint64_t)guest_slots * header.guest_bytes);
+    header.stay_offset =
+        header.group_offset + whole_pages((uint64_t)group_slots * header.group_bytes);
     header.bytes = whole_pages(header.stay_offset + (uint64_t)stay_slots * header.stay_bytes);
     return header;
 }
@@ -80,10 +86,10 @@ static struct matrix_error *map_and_seal(struct board_memory *memory, uint64_t b
     return NULL;
 }
 
-struct matrix_error *board_memory_make(uint32_t guest_slots, uint32_t stay_slots,
-                                       struct board_memory *memory)
+struct matrix_error *board_memory_make(uint32_t guest_slots, uint32_t group_slots,
+                                       uint32_t stay_slots, struct board_memory *memory)
 {
-    const struct matrix_board_header header = lay_out(guest_slots, stay_slots);
+    const struct matrix_board_header header = lay_out(guest_slots, group_slots, stay_slots);
     *memory = (struct board_memory){.fd = make_file()};
     if (memory->fd < 0)
         return error_host(errno, "make the board");
@@ -133,14 +139,28 @@ void board_memory_write_core(struct board_memory *memory, const struct matrix_bo
     write_entry(at(memory, memory->header->core_offset), core, sizeof(*core));
 }
 
+static void count_used(uint64_t *used, uint32_t slot)
+{
+    if (slot >= *used)
+        __atomic_store_n(used, slot + 1, __ATOMIC_RELEASE);
+}
+
 void board_memory_write_guest(struct board_memory *memory, uint32_t slot,
                               const struct matrix_board_guest *guest)
 {
     struct matrix_board_header *header = memory->header;
     write_entry(at(memory, header->guest_offset + (uint64_t)slot * header->guest_bytes), guest,
                 sizeof(*guest));
-    if (slot >= header->guest_slots_used)
-        __atomic_store_n(&header->guest_slots_used, slot + 1, __ATOMIC_RELEASE);
+    count_used(&header->guest_slots_used, slot);
+}
+
+void board_memory_write_group(struct board_memory *memory, uint32_t slot,
+                              const struct matrix_board_group *group)
+{
+    struct matrix_board_header *header = memory->header;
+    write_entry(at(memory, header->group_offset + (uint64_t)slot * header->group_bytes), group,
+                sizeof(*group));
+    count_used(&header->group_slots_used, slot);
 }
 
 void board_memory_write_stay(struct board_memory *memory, struct matrix_board_stay *stay)

@@ -14,7 +14,8 @@ struct board_memory {
 };
 
 /* Makes it; pages are the kernel's until they are written to. stay_slots: a power of two. */
-struct matrix_error *board_memory_make(uint32_t guest_slots, uint32_t stay_slots,
+struct matrix_error *board_memory_make(uint32_t guest_slots, uint32_t group_slots,
+                                       uint32_t stay_slots,
                                        struct board_memory *memory) MATRIX_MUST_CHECK;
 
 void board_memory_release(struct board_memory *memory);
@@ -23,6 +24,9 @@ void board_memory_write_core(struct board_memory *memory, const struct matrix_bo
 
 void board_memory_write_guest(struct board_memory *memory, uint32_t slot,
                               const struct matrix_board_guest *guest);
+
+void board_memory_write_group(struct board_memory *memory, uint32_t slot,
+                              const struct matrix_board_group *group);
 
 /* Appends a stay, which gets its number. */
 void board_memory_write_stay(struct board_memory *memory, struct matrix_board_stay *stay);

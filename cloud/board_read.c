@@ -77,14 +77,17 @@ static struct matrix_error *check_header(const struct matrix_board_header *heade
         return bad("it has another size than it says");
     if (!is_entry_size(header->core_bytes, SEQUENCE_BYTES + sizeof(struct matrix_board_core)) ||
         !is_entry_size(header->guest_bytes, SEQUENCE_BYTES + sizeof(struct matrix_board_guest)) ||
+        !is_entry_size(header->group_bytes, SEQUENCE_BYTES + sizeof(struct matrix_board_group)) ||
         !is_entry_size(header->stay_bytes, sizeof(struct matrix_board_stay)))
         return bad("entries of no known size");
-    if (!is_count(header->guest_slots) || !is_count(header->stay_slots) ||
-        (header->stay_slots & (header->stay_slots - 1)))
+    if (!is_count(header->guest_slots) || !is_count(header->group_slots) ||
+        !is_count(header->stay_slots) || (header->stay_slots & (header->stay_slots - 1)))
         return bad("no known number of entries");
     if (!lies_within(header, header->core_offset, header->core_bytes) ||
         !lies_within(header, header->guest_offset,
                      (uint64_t)header->guest_slots * header->guest_bytes) ||
+        !lies_within(header, header->group_offset,
+                     (uint64_t)header->group_slots * header->group_bytes) ||
         !lies_within(header, header->stay_offset,
                      (uint64_t)header->stay_slots * header->stay_bytes))
         return bad("entries that are not in it");
@@ -180,17 +183,28 @@ struct matrix_error *matrix_board_core(const struct matrix_board *board,
     return NULL;
 }
 
+static size_t count_slots(const uint64_t *used, uint32_t slots)
+{
+    const uint64_t count = __atomic_load_n(used, __ATOMIC_ACQUIRE);
+    return count < slots ? count : slots;
+}
+
 size_t matrix_board_slots(const struct matrix_board *board)
 {
     const struct matrix_board_header *live = (const void *)board->start;
-    const uint64_t used = __atomic_load_n(&live->guest_slots_used, __ATOMIC_ACQUIRE);
-    return used < board->header.guest_slots ? used : board->header.guest_slots;
+    return count_slots(&live->guest_slots_used, board->header.guest_slots);
 }
 
-static bool is_contract(const struct matrix_board_guest *guest)
+size_t matrix_board_group_slots(const struct matrix_board *board)
+{
+    const struct matrix_board_header *live = (const void *)board->start;
+    return count_slots(&live->group_slots_used, board->header.group_slots);
+}
+
+static bool is_contract(uint32_t weight, uint32_t floor_ppm, uint32_t ceiling_ppm)
 {
     const uint32_t whole = 1000000;
-    return guest->weight > 0 && guest->floor_ppm <= whole && guest->ceiling_ppm <= whole;
+    return weight > 0 && floor_ppm <= whole && ceiling_ppm <= whole;
 }
 
 static bool is_memory(const struct matrix_board_guest *guest)
@@ -219,7 +233,28 @@ struct matrix_error *matrix_board_guest(const struct matrix_board *board, size_t
         !is_text(guest->group, sizeof(guest->group)) ||
         !is_text(guest->state, sizeof(guest->state)))
         return bad("a name without end");
-    return is_contract(guest) && is_memory(guest) ? NULL : bad("a guest that is none");
+    return is_contract(guest->weight, guest->floor_ppm, guest->ceiling_ppm) && is_memory(guest)
+               ? NULL
+               : bad("a guest that is none");
+}
+
+/* A group is younger than the one that it is in: no circle of them is believed. */
+struct matrix_error *matrix_board_group(const struct matrix_board *board, size_t slot,
+                                        struct matrix_board_group *group)
+{
+    const struct matrix_board_header *header = &board->header;
+    if (slot >= header->group_slots)
+        return error_usage(NULL, "group %zu of a board for %u", slot, header->group_slots);
+    RETURN_IF_ERROR(read_whole(board, header->group_offset + slot * header->group_bytes, group,
+                               sizeof(*group)));
+    if (group->id == 0)
+        return NULL;
+    if (!is_text(group->name, sizeof(group->name)))
+        return bad("a name without end");
+    return is_contract(group->weight, group->floor_ppm, group->ceiling_ppm) &&
+                   group->parent < group->id
+               ? NULL
+               : bad("a group that is none");
 }
 
 /* --- stays ----------------------------------------------------------------------------------- */

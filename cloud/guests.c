@@ -139,13 +139,17 @@ struct matrix_error *matrix_core_set_group(struct matrix_core *core,
     const struct policy_contract changed = for_policy(contract);
     RETURN_IF_ERROR(policy_set(core->policy, group_entity(group), &changed));
     core->has_ceilings |= contract->ceiling_ppm != 0;
+    core_board_group(core, group_entity(group));
     return NULL;
 }
 
 struct matrix_error *matrix_core_remove_group(struct matrix_core *core,
                                               struct matrix_core_group *group)
 {
-    return policy_remove_group(core->policy, group_entity(group));
+    const uint64_t label = group_entity(group)->label;
+    RETURN_IF_ERROR(policy_remove_group(core->policy, group_entity(group)));
+    core_board_forget_group(core, label);
+    return NULL;
 }
 
 /* --- they stop and go ----------------------------------------------------------------------- */

@@ -87,6 +87,7 @@ struct policy_entity {
     uint64_t release_ns, refilled_ns;  /* wall time: when it may run again; of the tokens */
     int64_t tokens;                    /* ns times POLICY_WHOLE that it may still run */
     const char *name;                  /* for messages */
+    uint64_t label;                    /* the caller's own; 0 when it is added */
     struct policy_entity *next, *prev; /* among the members of its queue */
 };
 
@@ -153,7 +154,8 @@ uint64_t policy_latency(const struct policy *policy, const struct policy_entity 
  * all others can, too. */
 void policy_promise(const struct policy_entity *entity, double *least, double *when_all_run);
 
-/* Of its group; NULL if it is in none. */
+/* The group that it is in, and its name; NULL if it is in none. */
+struct policy_entity *policy_group(const struct policy_entity *entity);
 const char *policy_group_name(const struct policy_entity *entity);
 
 /* --- who can run ------------------------------------------------------------------------------ */

@@ -273,9 +273,15 @@ struct matrix_error *policy_set(struct policy *policy, struct policy_entity *ent
     return NULL;
 }
 
+struct policy_entity *policy_group(const struct policy_entity *entity)
+{
+    return entity->queue ? entity->queue->group : NULL;
+}
+
 const char *policy_group_name(const struct policy_entity *entity)
 {
-    return entity->queue && entity->queue->group ? entity->queue->group->name : NULL;
+    const struct policy_entity *group = policy_group(entity);
+    return group ? group->name : NULL;
 }
 
 /* --- what is promised -------------------------------------------------------------------------- */

@@ -30,7 +30,7 @@ extern "C" {
 #define MATRIX_BOARD_REGIONS     4
 #define MATRIX_BOARD_BUCKETS     976
 
-/* At offset 0. All but the last two never change. */
+/* At offset 0. All but the last three never change. */
 struct matrix_board_header {
     char magic[8];
     uint32_t version;
@@ -38,13 +38,15 @@ struct matrix_board_header {
     uint64_t bytes;     /* of the whole board */
     uint64_t opened_ns; /* CLOCK_MONOTONIC, as all times are that are no durations */
     /* Where entries begin, how large one is, and for how many there is room. In front of the core's
-     * and of each guest's is its sequence number, 8 bytes, which counts in the size. */
+     * and of each guest's and group's is its sequence number, 8 bytes, which counts in the size. */
     uint64_t core_offset, guest_offset, stay_offset;
     uint32_t core_bytes, guest_bytes, stay_bytes;
     uint32_t guest_slots, stay_slots; /* the second is a power of two */
-    uint32_t reserved[9];
-    uint64_t guest_slots_used; /* those behind were never used */
-    uint64_t stays;            /* written since the board was opened: the next one's number */
+    uint32_t group_bytes, group_slots;
+    uint32_t reserved[3];
+    uint64_t group_offset;
+    uint64_t group_slots_used, guest_slots_used; /* those behind were never used */
+    uint64_t stays; /* written since the board was opened: the next one's number */
 };
 
 /* What the loop did; see struct matrix_core_statistics. */
@@ -64,6 +66,16 @@ struct matrix_board_core {
     uint64_t delay_count;
     uint32_t
         delay_buckets[MATRIX_BOARD_BUCKETS]; /* matrix_board_bucket_ns tells what each is for */
+};
+
+/* A group of guests, or of groups: its contract. What its members had is their sum. */
+struct matrix_board_group {
+    uint64_t id;     /* from 1; another group never gets it; 0: this slot is free */
+    uint64_t parent; /* the id of the group that it is in, which is less than its own; 0: none */
+    char name[MATRIX_BOARD_NAME_BYTES];
+    uint32_t weight, floor_ppm, ceiling_ppm;
+    uint32_t reserved;
+    uint64_t latency_ns;
 };
 
 struct matrix_board_region {
@@ -89,6 +101,7 @@ struct matrix_board_guest {
     int32_t exit_status;
     uint32_t region_count;
     struct matrix_board_region regions[MATRIX_BOARD_REGIONS];
+    uint64_t group_id; /* 0: none, or one for which the board had no slot */
 };
 
 /* Why a guest came on. */
@@ -148,6 +161,11 @@ MATRIX_API size_t matrix_board_slots(const struct matrix_board *board);
 /* The guest of a slot below that; its id is 0 if nobody ever had the slot. */
 MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
 matrix_board_guest(const struct matrix_board *board, size_t slot, struct matrix_board_guest *guest);
+
+/* Groups likewise. Look at guests first: whose group is not there then has none any more. */
+MATRIX_API size_t matrix_board_group_slots(const struct matrix_board *board);
+MATRIX_API MATRIX_MUST_CHECK struct matrix_error *
+matrix_board_group(const struct matrix_board *board, size_t slot, struct matrix_board_group *group);
 
 /* The number of stays so far: where to begin for those that are to come. */
 MATRIX_API uint64_t matrix_board_stays_now(const struct matrix_board *board);

@@ -19,11 +19,12 @@ import sys
 import threading
 import time
 
-GUEST_SLOTS, STAY_SLOTS = 8, 4096
+GUEST_SLOTS, GROUP_SLOTS, STAY_SLOTS = 8, 2, 4096
 PAGE = 4096
 BUCKETS = 976
 CORE_BYTES = 8 + 21 * 8 + BUCKETS * 4
-GUEST = struct.Struct("<QQ64s64s16sIIIIQ5Q3Q8QQQQQiI12Q")
+GUEST = struct.Struct("<QQ64s64s16sIIIIQ5Q3Q8QQQQQiI12QQ")
+GROUP = struct.Struct("<QQ64sIIIIQ")
 STAY = struct.Struct("<QQQQQQIHBBQ")
 F_ADD_SEALS, F_SEAL_SHRINK, F_SEAL_GROW = 1033, 2, 4
 SLICE_NS = 1_000_000
@@ -39,14 +40,17 @@ class Board:
     def __init__(self):
         self.guest_offset = PAGE + pages(CORE_BYTES)
         self.guest_bytes = 8 + GUEST.size
-        self.stay_offset = self.guest_offset + pages(GUEST_SLOTS * self.guest_bytes)
+        self.group_offset = self.guest_offset + pages(GUEST_SLOTS * self.guest_bytes)
+        self.group_bytes = 8 + GROUP.size
+        self.stay_offset = self.group_offset + pages(GROUP_SLOTS * self.group_bytes)
         size = pages(self.stay_offset + STAY_SLOTS * STAY.size)
         self.fd = os.memfd_create("board", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, size)
         self.memory = mmap.mmap(self.fd, size)
-        self.put(0, struct.pack("<8sIIQQQQQIIIII", b"matrixbd", 1, os.getpid(), size, now(), PAGE,
+        self.put(0, struct.pack("<8sIIQQQQQIIIIIIIIIIQ", b"matrixbd", 1, os.getpid(), size, now(), PAGE,
                                 self.guest_offset, self.stay_offset, CORE_BYTES, self.guest_bytes,
-                                STAY.size, GUEST_SLOTS, STAY_SLOTS))
+                                STAY.size, GUEST_SLOTS, STAY_SLOTS, self.group_bytes, GROUP_SLOTS, 0, 0, 0,
+                                self.group_offset))
         self.stays = 0
         self.used = 0
 
@@ -70,14 +74,19 @@ class Board:
                                                  for i in range(BUCKETS))))
 
     def guest(self, slot, identity, name, group=b"", state=b"ready", weight=1, floor=0, ceiling=0,
-              cpu=0, contended=0, total=0, entitled=0, exits=0, work=0, seen=0):
+              cpu=0, contended=0, total=0, entitled=0, exits=0, work=0, seen=0, group_id=0):
         region = {"wild": (0, (1 << 47) - PAGE, 1 << 46) if identity == 1 else (5, PAGE + 7, 16 << 20)}
         self.entry(self.guest_offset + slot * self.guest_bytes, GUEST.pack(
             identity, seen or now(), name, group, state, weight, floor, ceiling, 1, 0, cpu, contended, 0, total,
             entitled, 1, 2, 3, exits, 0, 0, 0, 0, 0, 0, 0, work, 16 << 20, 0, 0, 0, 1,
-            *region.get(kind, (0, PAGE, 16 << 20)), *[0] * 9))
+            *region.get(kind, (0, PAGE, 16 << 20)), *[0] * 9, group_id))
         self.used = max(self.used, slot + 1)
         self.put(112, struct.pack("<Q", self.used))
+
+    def group(self, slot, identity, name, weight, parent=0, floor=0, ceiling=0):
+        self.entry(self.group_offset + slot * self.group_bytes,
+                   GROUP.pack(identity, parent, name, weight, floor, ceiling, 0, 0))
+        self.put(104, struct.pack("<Q", slot + 1))
 
     def stay(self, guest, start, end, cpu, came=0, left=0):
         self.put(self.stay_offset + self.stays % STAY_SLOTS * STAY.size,
@@ -105,9 +114,10 @@ def show(board, state=b"ready", ended=0):
     """Neo and Morpheus after ten seconds: 70 and 30 % promised, 69 and 31 % given."""
     ten = 10_000_000_000
     seen = ended or now()
-    board.guest(0, 1, NAMES[0], GROUP, b"running" if state == b"ready" else state, 70,
+    board.guest(0, 1, NAMES[0], GROUP_NAME, b"running" if state == b"ready" else state, 70,
                 200_000, 500_000, cpu=ten * 69 // 100, contended=ten * 69 // 100, total=ten,
-                entitled=ten * 7 // 10, exits=5000, work=7, seen=seen)
+                entitled=ten * 7 // 10, exits=5000, work=7, seen=seen, group_id=1)
+    board.group(0, 1, GROUP_NAME, 60, ceiling=800_000)
     board.guest(1, 1 if kind == "twins" else 2, NAMES[1], b"", state, 30, cpu=ten * 31 // 100, contended=ten * 31 // 100,
                 total=ten, entitled=ten * 3 // 10, exits=0, seen=seen)
     board.guest(2, 3, b"left", state=b"gone")
@@ -140,6 +150,7 @@ class Live:
         self.board = board
         self.begun, self.seen = now() - 1, now()
         self.all = 0
+        self.zion = 100
         # name, group, weight, state, cpu, entitled, exits
         self.guests = [["neo", b"zion", 70, "running", 0, 0, 0], ["morpheus", b"", 30, "ready", 0, 0, 0],
                        ["mouse", b"zion", 1, "sleeping", 0, 0, 0]]
@@ -157,16 +168,16 @@ class Live:
         self.all += passed if able else 0
         for slot, (name, group, weight, state, cpu, entitled, exits) in enumerate(self.guests):
             self.board.guest(slot, slot + 1, name.encode(), group, state.encode(), weight, cpu=cpu,
-                             contended=cpu, total=self.all, entitled=entitled, exits=exits)
+                             contended=cpu, total=self.all, entitled=entitled, exits=exits, group_id=bool(group))
+        self.board.group(0, 1, b"zion", self.zion)
         self.board.core(begun_ns=self.begun, host_cpu=3, wall_ns=self.seen - self.begun,
                         guests_cpu_ns=self.all, overhead_ns=self.all // 100, switches=self.all // 1_000_000,
                         delays=DELAYS, delay_count=len(DELAYS), delay_median_ns=45_000,
                         delay_p99_ns=1_500_000, delay_worst_ns=3_000_000_000, guests=3)
 
     def answer(self, request):
-        if request["command"] == "groups":
-            return {"groups": [{"group": "zion", "in": None, "weight": 100, "floor_ppm": 0, "ceiling_ppm": 0}]}
         if "group" in request:
+            self.zion = request["weight"]
             return {"group": request["group"], "weight": request["weight"]}
         guest = next((g for g in self.guests if g[0] == request.get("guest")), None)
         if not guest:
@@ -232,7 +243,7 @@ def serve(listener, board, kind):
 directory, kind = sys.argv[1:3]
 NAMES = {"odd_name": (b"n\x1b[31m\xff", b"morpheus"),
          "hostile": (b'a"b\\c\nd\xff', 'é"} 1 # {x="\u202e'.encode())}.get(kind, (b"neo", b"morpheus"))
-GROUP = b'\\"\n# EOF\n' if kind == "hostile" else b"tenant"
+GROUP_NAME = b'\\"\n# EOF\n' if kind == "hostile" else b"tenant"
 DELAYS = [45_000] * 90 + [1_500_000] * 9 + [3_000_000_000]
 board = Board()
 live = Live(board)

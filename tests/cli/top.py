@@ -87,7 +87,7 @@ fails("no terminal", 122, "use --once or --json")
 result = run("--once", "-i", "500ms")
 check("once: 0", result.returncode == 0, result)
 check("... the cores", re.search(rf"^ +3 +{pid} +3 +\d+\.\d% █+ +1.0% ", result.stdout, re.M), result.stdout)
-check("... a group and its guests", re.search(r"^ zion +2 guests .*\n   neo +running +70 .*\n   mouse +sleeping +1 ",
+check("... a group and its guests", re.search(r"^ zion +2 guests +100 +- +- .*\n   neo +running +70 .*\n   mouse +sleeping +1 ",
                                               result.stdout, re.M), result.stdout)
 check("... what was due and given, and the bar shows what is more",
       re.search(r"^   neo .* 70\.0%  80\.0% █{8}▓▓·· ", result.stdout, re.M), result.stdout)
@@ -138,7 +138,7 @@ check("what is refused is said, escaped", screen.shows(r"refused: set: the floor
 screen.press("\x1b[A")
 check("up: the group", screen.shows(r"^> ?zion "), screen.text())
 screen.press("-")
-check("-: its weight, which is asked for", screen.shows("zion has weight 90 now") and was_asked(
+check("-: its weight", screen.shows("zion has weight 90 now") and screen.shows(r"^> ?zion +2 guests +90 ") and was_asked(
     pid, {"command": "set", "weight": 90, "group": "zion"}), screen.text())
 screen.press("g")
 check("g: without groups", screen.shows(lambda text: "2 guests" not in text), screen.text())

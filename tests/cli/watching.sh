@@ -68,6 +68,8 @@ check "as it was made up" json "(
      for g in result['cores'][0]['guests']] ==
         [('neo', 'tenant', 'running', 70, 0.2, 0.5, 0.7, 0.69, 69 * 10**8, 7, 1 << 24, 5000, None, 2, 3),
          ('morpheus', None, 'ready', 30, None, None, 0.3, 0.31, 31 * 10**8, 0, 1 << 24, 0, None, 2, 3)])"
+check "... and its group" json "result['cores'][0]['groups'] == [{'name': 'tenant', 'group': None, 'weight': 60,
+    'floor': None, 'ceiling': 0.8, 'latency_ns': None}]"
 check "exits per second, since the run began" json "abs(result['cores'][0]['guests'][0]['exits_per_s'] - 500) < 5"
 attempt timeout 20 "$matrix" status --json "$MATRIX_RUNTIME_DIR/$pid.sock"
 check "by the socket's path" json "result['cores'][0]['pid'] == $pid"

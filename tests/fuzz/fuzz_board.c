@@ -14,6 +14,7 @@
 
 #define GUESTS     4
 #define STAYS      16
+#define GROUPS     3
 #define SLOTS_READ 64
 
 static uint8_t good[16 * 4096];
@@ -31,7 +32,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     struct board_memory memory;
-    FUZZ_NO_ERROR(board_memory_make(GUESTS, STAYS, &memory));
+    FUZZ_NO_ERROR(board_memory_make(GUESTS, GROUPS, STAYS, &memory));
     board_memory_write_core(&memory,
                             &(struct matrix_board_core){.host_cpu = 1, .slice_ns = 1000000});
     for (uint32_t i = 0; i < GUESTS; i++)
@@ -39,6 +40,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
             &memory, i,
             &(struct matrix_board_guest){
                 .id = i + 1, .name = "neo", .group = "g", .state = "ready", .weight = 70});
+    for (uint32_t i = 0; i < GROUPS; i++)
+        board_memory_write_group(
+            &memory, i,
+            &(struct matrix_board_group){.id = i + 1, .parent = i, .name = "g", .weight = 70});
     for (uint64_t i = 0; i < STAYS + 4; i++)
         board_memory_write_stay(&memory, &(struct matrix_board_stay){.guest = 1 + i % GUESTS,
                                                                      .start_ns = 10 * i,
@@ -75,6 +80,19 @@ static void read_guests(const struct matrix_board *board)
                        strnlen(guest.state, sizeof(guest.state)) < sizeof(guest.state),
                    "a name without end");
         FUZZ_CHECK(guest.region_count <= MATRIX_BOARD_REGIONS, "%u regions", guest.region_count);
+    }
+}
+
+static void read_groups(const struct matrix_board *board)
+{
+    struct matrix_board_group group;
+    const size_t slots = matrix_board_group_slots(board);
+    for (size_t slot = 0; slot < slots && slot < SLOTS_READ; slot++) {
+        if (is_refused(matrix_board_group(board, slot, &group)))
+            return;
+        FUZZ_CHECK(strnlen(group.name, sizeof(group.name)) < sizeof(group.name) || group.id == 0,
+                   "a name without end");
+        FUZZ_CHECK(group.parent < group.id || group.id == 0, "a group in a later one");
     }
 }
 
@@ -128,6 +146,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     is_refused(matrix_board_core(board, &core));
     read_guests(board);
+    read_groups(board);
     read_stays(board, next);
     matrix_board_close(board);
     return 0;

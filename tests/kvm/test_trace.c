@@ -301,6 +301,47 @@ static void slots_are_used_again(void **state)
     test_guest_destroy(&guests[1]);
 }
 
+static struct matrix_board_group read_group(const struct matrix_board *board, size_t slot)
+{
+    struct matrix_board_group group;
+    assert_true(slot < matrix_board_group_slots(board));
+    assert_success(matrix_board_group(board, slot, &group));
+    return group;
+}
+
+/* Those of its guests, from when the first is there; changed and gone at once. */
+static void groups_are_shown(void **state)
+{
+    struct test_guest guest = test_guest("spin");
+    struct matrix_core_group *city, *zion;
+    struct matrix_core *core =
+        test_core_create((struct matrix_core_options){.cpu = -1}, NULL, NULL, 0);
+    struct matrix_contract contract = {.weight = 10, .floor_ppm = 200000};
+    assert_success(matrix_core_add_group(core, "city", &contract, &city));
+    contract = (struct matrix_contract){.weight = 20, .group = city};
+    assert_success(matrix_core_add_group(core, "zion", &contract, &zion));
+    struct matrix_board *board = open_board(core);
+    assert_int_equal(matrix_board_group_slots(board), 0);
+    contract = (struct matrix_contract){.weight = 1, .group = zion};
+    assert_success(matrix_core_add_contract(core, guest.vm, &contract));
+    assert_int_equal(read_guest(board, 0).group_id, 2);
+    assert_string_equal(read_group(board, 0).name, "city");
+    assert_int_equal(read_group(board, 0).floor_ppm, 200000);
+    assert_string_equal(read_group(board, 1).name, "zion");
+    assert_int_equal(read_group(board, 1).parent, 1);
+    assert_success(matrix_core_set_group(core, city, &(struct matrix_contract){.weight = 11}));
+    assert_int_equal(read_group(board, 0).weight, 11);
+    assert_int_equal(read_group(board, 0).floor_ppm, 0);
+    assert_refused(matrix_core_remove_group(core, zion), MATRIX_ERROR_USAGE, "has 1 members");
+    assert_int_equal(read_group(board, 1).id, 2);
+    assert_success(matrix_core_remove(core, guest.vm));
+    assert_success(matrix_core_remove_group(core, zion));
+    assert_int_equal(read_group(board, 1).id, 0);
+    matrix_board_close(board);
+    matrix_core_destroy(core);
+    test_guest_destroy(&guest);
+}
+
 static void stays_are_a_power_of_two(void **state)
 {
     struct matrix_core *core;
@@ -369,6 +410,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_sleeper_alone),
         cmocka_unit_test(guests_come_and_go),
         cmocka_unit_test(slots_are_used_again),
+        cmocka_unit_test(groups_are_shown),
         cmocka_unit_test(stays_are_a_power_of_two),
         cmocka_unit_test(another_process_watches),
         cmocka_unit_test(boards_that_nobody_takes),

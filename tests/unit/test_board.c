@@ -23,6 +23,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SLOTS        8
 #define STAYS        16
+#define GROUPS       4
 #define LIMIT_NS     40000000000ULL
 
 static struct board_memory memory;
@@ -44,7 +45,7 @@ static void refuse(struct matrix_error *error, const char *part)
 
 static int set_up(void **state)
 {
-    succeed(board_memory_make(SLOTS, STAYS, &memory));
+    succeed(board_memory_make(SLOTS, GROUPS, STAYS, &memory));
     succeed(matrix_board_open(memory.fd, &board));
     return 0;
 }
@@ -262,6 +263,10 @@ static const struct {
     {FIELD(stay_slots), 15, "no known number"},
     {FIELD(stay_slots), 0, "no known number"},
     {FIELD(stay_slots), 1 << 20, "not in it"},
+    {FIELD(group_bytes), 8, "no known size"},
+    {FIELD(group_slots), 0, "no known number"},
+    {FIELD(group_slots), 1 << 20, "not in it"},
+    {FIELD(group_offset), UINT64_MAX - 7, "not in it"},
     {FIELD(guest_slots), 0, "no known number"},
     {FIELD(guest_slots), UINT32_MAX, "no known number"},
     {FIELD(guest_slots), 1 << 20, "not in it"},

@@ -57,9 +57,9 @@ static void a_weight_changes_by_a_tenth(void **state)
 {
     press(KEY_END);
     struct top_action action = press('+');
-    assert_int_equal(action.verb, TOP_CHANGE);
-    assert_int_equal(action.weight_before, 30);
-    assert_int_equal(press('-').direction, -1);
+    assert_int_equal(action.verb, TOP_SET);
+    assert_int_equal(action.weight, 33);
+    assert_int_equal(press('-').weight, 27);
     assert_int_equal(top_weight_next(30, 1), 33);
     assert_int_equal(top_weight_next(30, -1), 27);
     assert_int_equal(top_weight_next(1, -1), 1);

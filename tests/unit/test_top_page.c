@@ -21,6 +21,53 @@ static void groups_are_sums_of_their_guests(void **state)
     assert_float_equal(model.rows[2].exits_per_s[0], 500, 1e-6);
 }
 
+/* The world's zion becomes one of two groups in "city", of which "docks" has a group without guests, too. */
+static void groups_are_nested(void **state)
+{
+    static const char *const names[] = {"neo",     "city",  "zion",  "neo",
+                                        "trinity", "docks", "mouse", "smith"};
+    cores[0].group_count = 0;
+    const uint64_t city = add_group(0, "city", 0);
+    const uint64_t zion = add_group(0, "zion", city), docks = add_group(0, "docks", city);
+    add_group(0, "empty", docks);
+    now[0][0].group_id = now[0][1].group_id = zion;
+    add_guest(0, "mouse", "docks", 5, 5, 5);
+    arrange();
+    rows_are(names, 8);
+    assert_int_equal(model.rows[1].members, 3);
+    assert_float_equal(model.rows[1].share, 0.75, 1e-9);
+    assert_int_equal(model.rows[2].depth, 1);
+    assert_int_equal(model.rows[3].depth, 2);
+    assert_int_equal(model.rows[7].depth, 0);
+    draw(100, 30, true);
+    shows(" 0 city          3 guests       50     -   90%");
+    shows(" 0   zion        2 guests       50     -   90%");
+    shows(" 0     neo       ready          70     -     -");
+    shows(" 0 smith         ready          30     -     -");
+}
+
+/* Nested deeper than any policy does it, and with a parent that is not there. */
+static void groups_may_be_anything(void **state)
+{
+    static struct matrix_board_group many[1000];
+    for (unsigned i = 0; i < 1000; i++)
+        many[i] = (struct matrix_board_group){.id = 2 + i, .parent = 1 + i, .weight = 1};
+    cores[0].groups = many;
+    cores[0].group_count = 1000;
+    now[0][0].group_id = 1001;
+    now[0][1].group_id = 5;
+    now[0][2].group_id = 7777;
+    arrange();
+    for (size_t i = 0; i < model.count; i++) {
+        assert_true(model.rows[i].depth <= 9);
+        if (strcmp(model.rows[i].name, "smith") == 0)
+            assert_int_equal(model.rows[i].depth, 0);
+    }
+    for (unsigned columns = 60; columns < 200; columns += 20)
+        draw(columns, 60, true);
+    shows("trinity");
+}
+
 static void order_is_by_any_column_and_back(void **state)
 {
     static const char *const by_name[] = {"neo", "neo", "smith", "trinity"};
@@ -119,9 +166,10 @@ static void names_cannot_command_the_terminal(void **state)
              "\033[2J\xe2\x80\xae"
              "a\xcc\x81\xff\n");
     snprintf(guest->state, sizeof(guest->state), "\033]0;x\a\xc2\x9b");
-    snprintf(guest->group, sizeof(guest->group),
-             "\x9b"
-             "31m");
+    guest->group_id = add_group(0,
+                                "\x9b"
+                                "31m",
+                                0);
     guest->cpu_ns = guest->entitled_ns = guest->exits[0] = guest->memory_bytes = UINT64_MAX;
     now[0][0].cpu_ns = now[0][0].exits[0] = 0;
     cores[0].core.switches = cores[0].core.delay_worst_ns = UINT64_MAX;
@@ -181,6 +229,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(groups_are_sums_of_their_guests),
+        TEST(groups_are_nested),
+        TEST(groups_may_be_anything),
         TEST(order_is_by_any_column_and_back),
         TEST(what_is_unknown_is_no_number),
         TEST(one_that_came_from_elsewhere_has_no_share_yet),

@@ -19,12 +19,29 @@
 /* --- a world: two cores of one process, and one of another ------------------------------------- */
 
 static struct matrix_board_guest now[3][4], before[3][4];
+static struct matrix_board_group groups[3][4];
 static struct status_core cores[3];
 static struct status status = {cores, 3};
 static struct top_model model;
 static struct top_memory memory;
 static struct top_view view;
 static char *page;
+
+/* The number of that group, made if it is not there: a guest's, "" for none. */
+static inline uint64_t add_group(unsigned core, const char *name, uint64_t parent)
+{
+    struct status_core *here = &cores[core];
+    for (size_t i = 0; i < here->group_count; i++)
+        if (strcmp(here->groups[i].name, name) == 0)
+            return here->groups[i].id;
+    if (!*name)
+        return 0;
+    struct matrix_board_group *group = &here->groups[here->group_count++];
+    *group = (struct matrix_board_group){
+        .id = here->group_count, .parent = parent, .weight = 50, .ceiling_ppm = 900000};
+    snprintf(group->name, sizeof(group->name), "%s", name);
+    return group->id;
+}
 
 /* A guest that had so many percent of a second, of so many that it was due. */
 static inline struct matrix_board_guest *add_guest(unsigned core, const char *name,
@@ -42,6 +59,7 @@ static inline struct matrix_board_guest *add_guest(unsigned core, const char *na
                                         .exits = {1000}};
     snprintf(last->name, sizeof(last->name), "%s", name);
     snprintf(last->group, sizeof(last->group), "%s", group);
+    last->group_id = add_group(core, group, 0);
     snprintf(last->state, sizeof(last->state), "ready");
     *guest = *last;
     guest->published_ns = 2 * SECOND;
@@ -65,6 +83,7 @@ static inline int set_up(void **state)
                                                    {.pid = 200, .resident_bytes = -1}};
     setlocale(LC_CTYPE, "C.UTF-8");
     memset(now, 0, sizeof(now));
+    memset(groups, 0, sizeof(groups));
     for (unsigned i = 0; i < 3; i++)
         cores[i] = (struct status_core){
             .from = {.pid = i < 2 ? 100 : 200},
@@ -76,6 +95,7 @@ static inline int set_up(void **state)
             .before_core = {.published_ns = SECOND, .guests_cpu_ns = 8 * SECOND},
             .seen_ns = 2 * SECOND,
             .guests = now[i],
+            .groups = groups[i],
             .before = before[i]};
     memory = (struct top_memory){.processes = (struct top_process *)processes, .count = 2};
     view = (struct top_view){.order = {.sort = TOP_BY_SHARE}, .interval_ns = SECOND};
