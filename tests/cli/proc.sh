@@ -8,14 +8,14 @@ proc=("$matrix" proc)
 targets=()
 trap 'kill -9 "${targets[@]}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
-# Starts the target, and waits until it is ready; its pid is in $pid, what it says in $scratch/says.
+# Starts the target, and waits until it is ready, and sleeps; its pid is in $pid, what it says in $scratch/says.
 target() {
     : >"$scratch/says"
     python3 "$here/proc_target.py" "$@" >"$scratch/says" &
     pid=$!
     disown # bash would report that it was killed
     targets+=("$pid")
-    until grep -q ready "$scratch/says"; do
+    until grep -q ready "$scratch/says" && grep -q '^State:.S' "/proc/$pid/status"; do
         kill -0 "$pid" || { echo "Bail out! the target does not start"; exit 1; }
         sleep 0.05
     done
@@ -23,7 +23,7 @@ target() {
 fails() { # STATUS COMPLAINT NAME ARGUMENT...
     local wanted=$1 complaint=$2 name=$3 outcome=0
     shift 3
-    attempt timeout 20 "${proc[@]}" "$@"
+    attempt timeout 60 "${proc[@]}" "$@"
     { has_status "$wanted" && complains "$complaint" && [ ! -s "$scratch/out" ]; } || outcome=1
     result "$outcome" "$name: $complaint"
 }
@@ -106,12 +106,12 @@ attempt "${proc[@]}" footprint --source proc "$pid"
 check "a table, with its source" prints "source: /proc/$pid/smaps"
 
 # --- watch and plot --------------------------------------------------------------------------
-attempt "${proc[@]}" watch --source proc --interval 20ms --duration 100ms --csv "$scratch/seen.csv" "$pid"
+attempt "${proc[@]}" watch --source proc --interval 20ms --duration 2s --csv "$scratch/seen.csv" "$pid"
 check "watch: lines where there is no terminal" prints "resident"
 check "their source" prints "source: /proc/$pid/status"
 check "the file's head has the units" grep -q '^time_s,virtual_bytes,resident_bytes,' "$scratch/seen.csv"
 check "a line for each look" [ "$(wc -l <"$scratch/seen.csv")" -ge 3 ]
-attempt "${proc[@]}" watch --source proc --interval 20ms --duration 50ms --json "$pid"
+attempt "${proc[@]}" watch --source proc --interval 20ms --duration 100ms --json "$pid"
 check "watch --json: an object a line" python3 -c \
     'import json, sys; assert all(json.loads(line)["resident_bytes"] > 0 for line in open(sys.argv[1]))' "$scratch/out"
 for kind in svg png; do
@@ -128,16 +128,18 @@ fails 125 "No such file" "plot" plot "$scratch/none.csv" --out "$scratch/no.svg"
 check "no picture of nothing" [ ! -e "$scratch/no.svg" ]
 
 # On a terminal: a picture in place, and the cursor comes back.
-attempt env LC_ALL=C.UTF-8 TERM=xterm script -qec "stty cols 80 rows 24; ${proc[*]} watch --source proc -i 20ms -d 100ms $pid" /dev/null
+attempt env LC_ALL=C.UTF-8 TERM=xterm script -qec "stty cols 80 rows 24; ${proc[*]} watch --source proc -i 20ms -d 2s $pid" /dev/null
 check "watch on a terminal: blocks" prints "█"
 check "virtual and resident" prints "resident memory:"
 check "the cursor is shown again" prints $'\033[?25h'
-attempt env LC_ALL=C TERM=xterm script -qec "stty cols 80 rows 24; ${proc[*]} watch --source proc -i 20ms -d 100ms $pid" /dev/null
+attempt env LC_ALL=C TERM=xterm script -qec "stty cols 80 rows 24; ${proc[*]} watch --source proc -i 20ms -d 2s $pid" /dev/null
 check "ASCII where the locale says so" prints "####"
 
 # --- processes that end in the middle -----------------------------------------------------------
-(sleep 0.4; kill -9 "$pid") &
-attempt timeout 20 "${proc[@]}" watch --source proc --interval 20ms "$pid"
+# Once something was seen of it.
+: >"$scratch/out"
+(until [ -s "$scratch/out" ]; do sleep 0.05; done; kill -9 "$pid") &
+attempt timeout 60 "${proc[@]}" watch --source proc --interval 20ms "$pid"
 check "watch ends when the process does" has_status 0
 check "and says so" complains "has ended"
 until [ ! -e "/proc/$pid" ]; do sleep 0.05; done
@@ -148,7 +150,7 @@ fails 125 "matrix proc list --all" "the remedy" watch "$pid"
 sleep 600 &
 targets+=($!)
 disown
-attempt timeout --signal INT 0.3 "${proc[@]}" watch --source proc --interval 20ms "${targets[-1]}"
+attempt timeout --signal INT 3 "${proc[@]}" watch --source proc --interval 20ms "${targets[-1]}"
 check "Ctrl-C ends watch, and timeout says 124" has_status 124
 check "what was seen till then is told" prints "source: "
 
@@ -190,7 +192,7 @@ check "list --all has the first process" prints "source: /proc/*/stat"
 # --- page faults -----------------------------------------------------------------------------
 attempt "${proc[@]}" pgfaults
 check "pgfaults says where from" prints "source: "
-attempt "${proc[@]}" pgfaults --json --interval 20ms --duration 50ms
+attempt "${proc[@]}" pgfaults --json --interval 20ms --duration 2s
 check "pgfaults over time, with a rate" grep -q '"page_faults_per_s":[0-9]' "$scratch/out"
 
 # --- what only the module can do ----------------------------------------------------------------

@@ -91,6 +91,11 @@ def zero(pid, address):
         print("yes" if struct.unpack("<Q", flags.read(8))[0] >> 24 & 1 else "no")
 
 
+def await_sleep(pid):
+    while open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] != "S":
+        time.sleep(0.01)
+
+
 def children():
     def child(stops=False):
         pid = os.fork()
@@ -119,6 +124,8 @@ def children():
         time.sleep(600)
     threading.Thread(target=fork_in_thread, daemon=True).start()
     event.wait()
+    await_sleep(sleeping)
+    await_sleep(born[0])
     print(sleeping, stopped, zombie, born[0])
     print("ready", flush=True)
     time.sleep(600)
