@@ -27,7 +27,7 @@ knob() { # NAME VALUE: put back at the end
 fails() { # STATUS COMPLAINT NAME ARGUMENT...
     local wanted=$1 complaint=$2 name=$3 outcome=0
     shift 3
-    attempt timeout 20 "${ksm[@]}" "$@"
+    attempt timeout 60 "${ksm[@]}" "$@"
     { has_status "$wanted" && complains "$complaint" && [ ! -s "$scratch/out" ]; } || outcome=1
     result "$outcome" "$name: $complaint"
 }
@@ -49,7 +49,7 @@ fi
 
 # --- the host ----------------------------------------------------------------------------------
 cd "$scratch"
-attempt "${ksm[@]}" record --host-only --interval 20ms --duration 200ms --out host.sqlite
+attempt "${ksm[@]}" record --host-only --interval 20ms --duration 2s --out host.sqlite
 check "record ends when its time is over" has_status 0
 check "and says how many samples there are" complains "samples in host.sqlite"
 check "and at its start where to, and how it ends" complains "recording to host.sqlite every 20.00 ms; Ctrl-C ends it"
@@ -71,8 +71,10 @@ fi
 check "free memory is there" csv "all(int(row['memory_available_bytes']) > 0 for row in host)"
 check "more than one sample" csv "len(host) > 2"
 check "time goes forward" csv "sorted(float(r['time_s']) for r in host) == [float(r['time_s']) for r in host]"
+# As many as have passed when it was taken; what comes between that and its time makes some of them late.
 check "taken and missed: every interval is one or the other" csv \
-    "len(host) + sum(int(row['missed']) for row in host) in (10, 11)"
+    "(lambda late: min(late) > -1 and sorted(late)[len(late) // 2] < 2)([
+        float(row['time_s']) / 0.02 - i - sum(int(r['missed']) for r in host[:i + 1]) for i, row in enumerate(host)])"
 fails 122 "is there already" "no recording is written over" record --duration 50ms --out host.sqlite
 mkdir folder
 fails 122 "folder is a directory" "a directory is no file" record --duration 50ms --out folder
@@ -119,11 +121,12 @@ if [ -w $knobs/run ] && [ -e /proc/self/ksm_merging_pages ]; then
     recorder=$!
     merged() { [ "$(cat "/proc/${pids[0]}/ksm_merging_pages")" -eq 200 ] && [ "$(cat "/proc/${pids[1]}/ksm_merging_pages")" -eq 200 ]; }
     for _ in $(seq 1200); do merged && break; sleep 0.1; done
-    sleep 0.3
+    recorded() { attempt "${ksm[@]}" export twins.sqlite && csv "$1"; }
+    for _ in $(seq 300); do recorded "all(of(pid)[-1]['ksm_merging_pages'] == '200' for pid in (${pids[0]}, ${pids[1]}))" && break; sleep 0.1; done
     attempt "${ksm[@]}" mark --file twins.sqlite "merged"
     check "a mark while it records" has_status 0
     kill -9 "${pids[0]}"
-    sleep 0.3
+    for _ in $(seq 300); do recorded "len(of(${pids[0]})) < len(of(${pids[1]}))" && break; sleep 0.1; done
     kill -9 "${pids[1]}"
     ended=0
     wait "$recorder" || ended=$?
@@ -156,7 +159,7 @@ else
 fi
 
 # --- a command ---------------------------------------------------------------------------------
-attempt "${ksm[@]}" record --interval 20ms --out command.sqlite -- sh -c 'sleep 0.3; exit 7'
+attempt "${ksm[@]}" record --interval 20ms --out command.sqlite -- sh -c 'sleep 2; exit 7'
 check "the status of a command is kept" has_status 7
 attempt "${ksm[@]}" export command.sqlite
 check "what it starts is recorded with it" csv "len({row['pid'] for row in rows if row['pid']}) == 2"
@@ -168,11 +171,11 @@ attempt "${ksm[@]}" record --interval 20ms --duration 200ms --out time.sqlite --
 check "--duration ends a command by SIGTERM, and its status is kept" has_status 143
 # A command that ends some time after the signal, and marks when it has come.
 cat >slow.sh <<SH
-trap '"$matrix" ksm mark --file "\$2" signal; sleep 0.3; exit 9' \$1
+trap '"$matrix" ksm mark --file "\$2" signal; sleep 2; exit 9' \$1
 for _ in {1..1200}; do sleep 0.05; : >begun; done
 SH
 after() { csv "[r['subject'] for r in rows[[r['mark'] for r in rows].index('signal'):]].count('host') > 2"; }
-attempt timeout --preserve-status --signal INT 1 "${ksm[@]}" record --interval 20ms --out slow.sqlite -- bash slow.sh INT slow.sqlite
+attempt timeout --preserve-status --signal INT 3 "${ksm[@]}" record --interval 20ms --out slow.sqlite -- bash slow.sh INT slow.sqlite
 check "Ctrl-C is the command's, and its status is kept" has_status 9
 attempt "${ksm[@]}" export slow.sqlite
 check "until it has ended it is recorded" after
@@ -189,7 +192,7 @@ for signal in TERM HUP; do
     attempt "${ksm[@]}" export slow$signal.sqlite
     check "until it has ended it is recorded" after
 done
-attempt timeout --signal INT 0.5 "${ksm[@]}" record --interval 20ms --out int.sqlite -- sleep 600
+attempt timeout --signal INT 3 "${ksm[@]}" record --interval 20ms --out int.sqlite -- sleep 600
 attempt "${ksm[@]}" export int.sqlite
 check "Ctrl-C ends command and recording, which can be read" csv "len(host) > 1"
 check "and is one file" [ "$(echo int.sqlite*)" = int.sqlite ]
@@ -248,7 +251,7 @@ cd "$scratch"
 # --- top -----------------------------------------------------------------------------------------
 attempt "${ksm[@]}" top --interval 50ms --duration 150ms
 check "top: lines where there is no terminal" prints "pages shared"
-attempt "${ksm[@]}" top --json --interval 50ms --duration 150ms
+attempt "${ksm[@]}" top --json --interval 50ms --duration 2s
 check "top --json: an object a line" python3 -c 'import json, sys
 looks = [json.loads(line) for line in open(sys.argv[1])]
 assert len(looks) >= 2 and all(look["pages_shared"] >= 0 for look in looks)
@@ -260,7 +263,7 @@ attempt env LC_ALL=C TERM=xterm script -qec "stty cols 30 rows 5; $matrix ksm to
 check "also on a tiny one" has_status 0
 attempt env LC_ALL=C TERM=xterm script -qec "stty cols 0 rows 0; $matrix ksm top -i 50ms -d 150ms" /dev/null
 check "on one of size 0 there are processes, too" eval '! prints "pages shared" || grep -A 3 "PAGES MERGED" out | grep -qE "^ +[0-9]+ " || grep -q "^0 processes" out'
-attempt timeout 20 bash -c "{ sleep 0.5; printf q; sleep 3; } | env TERM=xterm script -qec '$matrix ksm top -i 10s' /dev/null"
+attempt timeout 60 bash -c "{ while sleep 0.5 && printf q; do :; done; } | env TERM=xterm script -qec '$matrix ksm top -i 10s' /dev/null"
 check "q ends it" has_status 0
 
 # --- bad files and arguments -----------------------------------------------------------------------
