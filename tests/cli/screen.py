@@ -12,7 +12,7 @@ import sys
 import termios
 import time
 
-PATIENCE = 20
+PATIENCE = 60
 SEQUENCE = re.compile(rb"\x1b\[([?0-9;]*)([A-Za-z])")
 
 
