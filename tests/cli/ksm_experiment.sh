@@ -72,7 +72,7 @@ end() {
     cp "$scratch/later.err" "$scratch/err"
 }
 says() { # waits until it has said something
-    for _ in $(seq 600); do
+    for _ in $(seq 1200); do
         grep -qF -e "$1" "$scratch/later.err" && return 0
         kill -0 "$pid" 2>/dev/null || return 1
         sleep 0.05
@@ -95,7 +95,8 @@ two="  - start: {name: one, command: [$mergeable, '8', '2']}
 
 # --- success: 8 MiB are equal, 2048 pages, and no other page is ----------------------------------
 write "$two
-  - wait: {flat: 2s, slope: 0, scans: 5, ceiling: 2min}
+  - wait: {flat: 2s, slope: 0, scans: 5, ceiling: 10min}
+  - run: {command: [sh, -c, 'until [ -e $scratch/go ]; do sleep 0.1; done']}
   - expect: {what: merging_pages, of: one, exactly: 2048}
   - expect: {what: merged_pages, of: two, exactly: 2048}
   - expect: {what: shared_pages, of: one, with: two, exactly: 2048}
@@ -115,6 +116,7 @@ attempt "$matrix" ksm experiment --out "$scratch/second" "$scratch/good.yaml"
 check "a second experiment: 125" has_status 125
 check "and is told who has the knobs" complains "process $pid (matrix-ksm) has them"
 check "and leaves nothing behind" [ ! -e "$scratch/second" ]
+touch "$scratch/go"
 end
 check "known pages give known numbers" has_status 0
 check "all six numbers are right" [ "$(grep -c '^right: ' "$scratch/out")" -eq 6 ]
@@ -122,7 +124,7 @@ check "the knobs are as before" settled
 check "no VM is left" bash -c "! pgrep -f '^$mergeable'"
 check "the workload's output is kept" grep -q worked "$out/run.log"
 cp "$out/results.json" "$scratch/out"
-check "results: all steps" json "result['steps_done'] == result['steps'] == 16 and result['knobs_restored']"
+check "results: all steps" json "result['steps_done'] == result['steps'] == 17 and result['knobs_restored']"
 check "results: a phase, merged and flat" json \
     "result['phases'][0]['pages_after'] == 4096 and result['phases'][0]['to_flat_ns'] > 0"
 check "results: the map has both" json \
@@ -185,7 +187,7 @@ check "and who has not" complains "one has ended, and has not said: so it is don
 write "  - start: {name: late, command: [sh, -c, 'sleep 0.3; exec $mergeable 1 0']}
   - wait: {says: ready, name: late}
   - mark: it is there
-  - wait: {for: 500ms}"
+  - wait: {for: 2s}"
 begin "$scratch/file.yaml"
 end
 attempt "$matrix" ksm export --json "$out/recording.sqlite"
@@ -291,7 +293,7 @@ done
 write "  - start: {name: one, command: [sh, -c, 'trap \"echo asked\" TERM; echo set; while :; do sleep 0.1; done']}
   - wait: {says: set, name: one}"
 begin "$scratch/file.yaml"
-for _ in $(seq 600); do ! grep -qs asked "$out/one.log" || break; sleep 0.05; done
+for _ in $(seq 1200); do ! grep -qs asked "$out/one.log" || break; sleep 0.05; done
 kill -INT "$pid"
 end
 check "SIGINT while the VMs are stopped: 130" has_status 130
@@ -304,10 +306,10 @@ write "$left_behind
   - wait: {for: 10min}"
 begin "$scratch/file.yaml"
 says "step 3"
-for _ in $(seq 100); do is_gone || break; sleep 0.05; done
+for _ in $(seq 1200); do is_gone || break; sleep 0.05; done
 kill -KILL "$pid"
 end
-for _ in $(seq 100); do ! is_gone || break; sleep 0.05; done
+for _ in $(seq 1200); do ! is_gone || break; sleep 0.05; done
 check "SIGKILL: its VMs die with it, all of their processes" is_gone
 check "the knobs are not put back: nobody could" [ "$(cat $knobs/pages_to_scan)" = 4321 ]
 attempt "$matrix" ksm experiment --check "$scratch/good.yaml"
