@@ -91,5 +91,6 @@ attempt "$matrix" run --json faulty null
 check "--json: a fault" json 'result["fault"]["vector"] == 14 and result["exit_status"] == 120'
 attempt "$matrix" run --json --timeout 100ms spin
 check "--json: a time limit" json 'result["state"] == "stopped" and result["exit_status"] == 124'
-check "--json: work" json 'result["work"] > 0'
+attempt "$matrix" run --json neo --units 100
+check "--json: work" json 'result["work"] == 100'
 finish
