@@ -208,7 +208,7 @@ static void check_panic(struct why *why)
 static void check_timeout(struct why *why)
 {
     struct outcome outcome;
-    if (!try_lab((const char *const[]){"--timeout", "3s", "--", "sh", "-c",
+    if (!try_lab((const char *const[]){"--timeout", "10s", "--", "sh", "-c",
                                        "echo last words >/dev/kmsg; sleep 1000", NULL},
                  STDIN_FILENO, EXIT_TIMEOUT, &outcome, why))
         return;

@@ -17,7 +17,7 @@ exec "$@"'
 count=0
 for kernel in "$@"; do
     status=0 before=$count plan=
-    lines=$("$build/matrix" lab run --kernel "$kernel" --memory 2G --timeout 20min -- \
+    lines=$("$build/matrix" lab run --kernel "$kernel" --memory 2G --timeout 60min -- \
         sh -c "$inside" sh "$here/../ksm/map.py" "$build") || status=$?
     while IFS= read -r line; do
         case $line in

@@ -48,8 +48,8 @@ fi
 
 # 1 GiB pages want memory in large pieces; a kernel that watches itself (debug) takes an eighth of
 # it, and ten times as long.
-memory=6G timeout=40min
-[ "$kernel" != debug ] || memory=10G timeout=100min
+memory=6G timeout=90min
+[ "$kernel" != debug ] || memory=10G timeout=200min
 "$build/matrix" lab run --kernel "$kernel" --memory "$memory" --timeout "$timeout" -- \
     "$here/modules.sh" --inside "$build" "$kernel" "${names[@]}" || status=$?
 [ "$status" = 0 ] || echo "Bail out! the lab ended with status $status"
