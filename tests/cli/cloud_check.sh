@@ -10,7 +10,7 @@ source_root=$(readlink -f "$(dirname "$0")/../..")
 # Checks a file with this content.
 check_file() {
     printf '%b' "$1" >"$yaml"
-    attempt timeout 20 "$matrix" cloud --check "$yaml"
+    attempt timeout 60 "$matrix" cloud --check "$yaml"
 }
 
 # The last run was refused with 122, the file's name and these words, and printed nothing.

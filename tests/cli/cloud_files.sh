@@ -9,7 +9,7 @@ yaml=$scratch/f.yaml
 one='guests: [{name: a, image: spin}]'
 
 # Runs the file as it is. A mistake that is not noticed must not keep the test waiting.
-cloud() { attempt timeout 20 "$matrix" cloud --plain "$@"; }
+cloud() { attempt timeout 60 "$matrix" cloud --plain "$@"; }
 
 says_all() {
     local word

@@ -17,13 +17,13 @@ for fault in $faults; do
     spin | port-string) continue ;;
     alignment | simd)
         if is_emulated; then
-            attempt timeout 20 "$matrix" run faulty "$fault"
+            attempt timeout 60 "$matrix" run faulty "$fault"
             check "$fault: none on this processor" eval 'has_status 1 && prints "nothing happened"'
             continue
         fi
         ;;
     esac
-    attempt timeout 20 "$matrix" run faulty "$fault"
+    attempt timeout 60 "$matrix" run faulty "$fault"
     check "$fault: status 120" has_status 120
     check "$fault: the report names the guest" complains "faulty"
     case $fault in
@@ -34,7 +34,7 @@ for fault in $faults; do
         check "$fault: called by $caller" complains "$caller"
     done
     cp "$scratch/err" "$scratch/$fault.text"
-    attempt timeout 20 "$matrix" run --json faulty "$fault"
+    attempt timeout 60 "$matrix" run --json faulty "$fault"
     cp "$scratch/out" "$scratch/$fault.json"
 done
 

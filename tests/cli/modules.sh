@@ -8,7 +8,7 @@ modules=("$matrix" modules)
 fails() { # STATUS COMPLAINT NAME ARGUMENT...
     local wanted=$1 complaint=$2 name=$3 outcome=0
     shift 3
-    attempt timeout 20 "${modules[@]}" "$@"
+    attempt timeout 60 "${modules[@]}" "$@"
     { has_status "$wanted" && complains "$complaint"; } || outcome=1
     result "$outcome" "$name: $complaint"
 }

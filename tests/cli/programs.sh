@@ -20,7 +20,7 @@ done
 wrong() { # COMPLAINT PROGRAM ARGUMENT...
     local complaint=$1 program=$2 outcome=0
     shift 2
-    attempt timeout 20 "$examples/$program" "$@"
+    attempt timeout 60 "$examples/$program" "$@"
     { has_status 122 && complains "$program: $complaint"; } || outcome=1
     result "$outcome" "$program $*: $complaint"
 }
@@ -91,7 +91,7 @@ if [ -e /dev/matrix ]; then
 else
     for command in poker "station 1" "station --squad 3"; do
         # shellcheck disable=SC2086 # words
-        attempt timeout 20 "$examples/"$command
+        attempt timeout 60 "$examples/"$command
         check "$command: 125 without the module" has_status 125
         check "$command: says what is missing" complains "matrix_lens is not loaded"
         check "$command: says what helps" complains "remedy: as root: matrix modules load"

@@ -76,7 +76,7 @@ begin() { # OPTION...
         >"$scratch/cloud.out" 2>"$scratch/cloud.err" </dev/null &
     pid=$!
     socket=$MATRIX_RUNTIME_DIR/$pid.sock
-    for _ in {1..400}; do
+    for _ in {1..1200}; do
         [ -S "$socket" ] && return
         sleep 0.05
     done

@@ -21,7 +21,7 @@ bytes() {
 without=(env) # what runs matrix
 refused() { # NAME COMPLAINT [IMAGE]
     local image=${3-$bad} outcome=0
-    attempt timeout 20 "${without[@]}" "$matrix" run "$image"
+    attempt timeout 60 "${without[@]}" "$matrix" run "$image"
     { has_status 121 && complains "$image" && complains "$2"; } || outcome=1
     result "$outcome" "$1: $2"
 }

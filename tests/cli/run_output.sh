@@ -16,10 +16,10 @@ for bytes in 0 1 4095 4096 4097 300000; do
     check "an echo of $bytes bytes: status 0" has_status 0
 done
 status=0
-{ echo knock; sleep 0.3; echo knock; } | timeout 20 "$matrix" run talk --read >"$scratch/out" || status=$?
+{ echo knock; sleep 0.3; echo knock; } | timeout 60 "$matrix" run talk --read >"$scratch/out" || status=$?
 check "input that comes slowly" [ "$(cat "$scratch/out")" = $'knock\nknock' ]
 status=0
-timeout 20 "$matrix" run talk --read <&- >"$scratch/out" 2>"$scratch/err" || status=$?
+timeout 60 "$matrix" run talk --read <&- >"$scratch/out" 2>"$scratch/err" || status=$?
 check "closed standard input does no harm" [ "$status" -lt 124 ]
 
 # --- output -------------------------------------------------------------------------------------------
@@ -31,24 +31,24 @@ timeout 60 "$matrix" run chatter 20000 | { sleep 1; cat; } >"$scratch/out"
 check "20,000 lines into a slow pipe, none lost" \
     same "$scratch/out" <(seq 1 20000 | sed 's/^/line /')
 status=0
-timeout 20 "$matrix" run chatter 100000 >/dev/full 2>"$scratch/err" || status=$?
+timeout 60 "$matrix" run chatter 100000 >/dev/full 2>"$scratch/err" || status=$?
 check "a full disk: 125" has_status 125
 check "a full disk: said" complains "No space left on device"
 status=0
-timeout 20 "$matrix" run hello >/dev/full 2>"$scratch/err" || status=$?
+timeout 60 "$matrix" run hello >/dev/full 2>"$scratch/err" || status=$?
 check "a full disk, and a guest that ends: it is said" complains "No space left on device"
 status=0
-timeout 20 "$matrix" run --json hello >/dev/full 2>"$scratch/err" || status=$?
+timeout 60 "$matrix" run --json hello >/dev/full 2>"$scratch/err" || status=$?
 check "a full disk for JSON: 125" has_status 125
 status=0
-timeout 20 "$matrix" run hello >&- 2>"$scratch/err" || status=$?
+timeout 60 "$matrix" run hello >&- 2>"$scratch/err" || status=$?
 check "closed standard output does no harm" [ "$status" -le 125 ]
 attempt "$matrix" run hello
 check "a run to a file is not escaped or changed" prints "Hello from hello, with 16384 KiB of memory."
 
 # --- terminals --------------------------------------------------------------------------------------------
 on_terminal() { # runs a command line on a terminal of its own
-    timeout 20 script -qec "$1" /dev/null </dev/null >"$scratch/out" 2>"$scratch/err" || status=$?
+    timeout 60 script -qec "$1" /dev/null </dev/null >"$scratch/out" 2>"$scratch/err" || status=$?
 }
 escape=$(printf '\033')
 if command -v script >/dev/null; then

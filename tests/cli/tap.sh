@@ -56,7 +56,7 @@ is_silent() { [ ! -s "$scratch/err" ]; }
 refuses() {
     local wanted=$1 complaint=$2 name=$3 outcome=0
     shift 3
-    attempt timeout 20 "$matrix" run "$@"
+    attempt timeout 60 "$matrix" run "$@"
     { has_status "$wanted" && complains "$complaint"; } || outcome=1
     result "$outcome" "$name: $complaint"
 }

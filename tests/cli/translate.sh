@@ -12,7 +12,7 @@ mkdir -m 700 "$MATRIX_RUNTIME_DIR"
 fails() { # STATUS COMPLAINT NAME ARGUMENT...
     local wanted=$1 complaint=$2 name=$3 outcome=0
     shift 3
-    attempt timeout 20 "${translate[@]}" "$@"
+    attempt timeout 60 "${translate[@]}" "$@"
     { has_status "$wanted" && complains "$complaint" && [ ! -s "$scratch/out" ]; } || outcome=1
     result "$outcome" "$name: $complaint"
 }
@@ -79,7 +79,7 @@ if command -v qemu-system-x86_64 >/dev/null && [ "$(id -u)" -eq 0 ]; then
     qemu=$!
     started+=("$qemu")
     disown
-    for ((i = 0; i < 100; i++)); do
+    for ((i = 0; i < 600; i++)); do
         attempt "${translate[@]}" --json --physical "$qemu" 0x1234560
         has_status 0 && break
         sleep 0.1
@@ -153,7 +153,7 @@ time.sleep(600)' >"$scratch/mergeable" &
         attempt timeout 120 "$matrix" ksm map --json --top 0
         check "$kind: matrix ksm map has all others" json \
             "$mergeable in [s['pid'] for s in result['subjects']] and $server not in [s['pid'] for s in result['subjects']]"
-        attempt timeout 20 "$matrix" ksm map fake
+        attempt timeout 60 "$matrix" ksm map fake
         check "$kind: by its name it is an error" eval 'has_status 125 && complains "believe process $server about guest fake"'
         leave
     done

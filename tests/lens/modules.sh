@@ -95,7 +95,7 @@ echo madvise >/sys/kernel/mm/transparent_hugepage/enabled
 
 # --- unloading what is in use -------------------------------------------------------------------------
 exec {held}</proc/hello_procfs
-attempt timeout 20 rmmod hello_procfs
+attempt timeout 60 rmmod hello_procfs
 check "hello_procfs: unloads though its file is open" has_status 0
 attempt bash -c "dd bs=1 count=1 <&$held"
 check "hello_procfs: which then gives an error" complains "Input/output error"
