@@ -27,7 +27,7 @@ import sys
 import termios
 import time
 
-LIMIT = 20
+LIMIT = 60
 PIPE_BYTES = 65536
 
 
@@ -141,7 +141,7 @@ def late(arguments, text):
     command.wait_until(lambda: bytes_waiting(pipe) > PIPE_BYTES - 4096)
     time.sleep(0.3)
     seen = b""
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + LIMIT
     while text not in seen and time.monotonic() < limit:
         seen += show(read_some(pipe)) or b""
     command.terminate()
