@@ -91,7 +91,7 @@ begun=$(date +%s%N)
 watcher=$!
 servers+=("$watcher")
 for _ in {1..1200}; do
-    [ "$(wc -l <"$scratch/out")" -lt 8 ] || break
+    [ "$(wc -l <"$scratch/out")" -lt 16 ] || break
     sleep 0.05
 done
 kill "$watcher"
@@ -102,7 +102,7 @@ check "a line for each look, and no look too early" python3 -c '
 import json, sys
 lines = [json.loads(line) for line in open(sys.argv[1])]
 most = 2 + int(sys.argv[2]) / 200e6
-sys.exit(not (8 <= len(lines) <= most and lines[0]["cores"][0]["pid"] > 0))' "$scratch/out" $(($(date +%s%N) - begun))
+sys.exit(not (16 <= len(lines) <= most and lines[0]["cores"][0]["pid"] > 0))' "$scratch/out" $(($(date +%s%N) - begun))
 
 # --- trace ---------------------------------------------------------------------------------------
 # The made up board stands still when its process does not run. So a second in which it did not is tried again.
