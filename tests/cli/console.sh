@@ -156,7 +156,7 @@ follow_ends
 check "who follows has all that was printed before the cloud was over" prints "done: 60000 units"
 
 cloud_begins 'keep: yes
-guests: [{name: a, image: spin}, {name: busy, image: chatter, output: /dev/null}]
+guests: [{name: a, image: neo, args: [--every, "500"]}, {name: busy, image: chatter, output: /dev/null}]
 '
 manage logs --lines 2 busy
 check "logs --lines: not more of one that goes on printing" test "$(grep -c '^line ' "$scratch/out")" -le 2
@@ -165,7 +165,7 @@ manage add --console --name more talk --read
 attach 'added\n' --eof more
 check "add --console: a guest with an input" prints "added"
 follow a
-sleep 1
+follows " units"
 { kill -KILL "$pid"; wait "$pid"; } 2>/dev/null || true
 follow_ends
 check "logs -f: when the cloud is killed it ends, and says so" complains "is gone"
@@ -177,7 +177,7 @@ mkfifo "$scratch/input"
 pid=$!
 exec 9>"$scratch/input"
 echo "a word" >&9
-for _ in {1..400}; do
+for _ in {1..1200}; do
     [ ! -S "$MATRIX_RUNTIME_DIR/$pid.sock" ] || break
     sleep 0.05
 done
