@@ -50,7 +50,7 @@ def pids(url, wanted=2):
     """Whose guests are shown, once there are so many."""
     end = time.monotonic() + 60
     while True:
-        text = urllib.request.urlopen(url, timeout=30).read().decode()
+        text = urllib.request.urlopen(url, timeout=60).read().decode()
         guests = re.findall(r'^matrix_guest_weight\{.*pid="(\d+)".*\} 100$', text, re.M)
         if len(guests) == wanted:
             return [int(pid) for pid in guests]
@@ -68,7 +68,7 @@ def child(cloud):
 def answers(url):
     host, port = re.match(r"http://(.*):(\d+)/", url).groups()
     with socket.socket() as s:
-        s.settimeout(10)
+        s.settimeout(60)
         return s.connect_ex((host, int(port))) == 0
 
 def is_gone(pid):
@@ -114,7 +114,7 @@ try:
     result["third"] = third.wait(60)
 
     # One that ends by itself; its child may be in the middle of an answer.
-    fourth = start("0", "--duration", "300ms")
+    fourth = start("0", "--duration", "5s") # long enough for a look at it
     url = url_of(fourth)
     number = child(fourth)
     result["fourth"] = fourth.wait(60)
