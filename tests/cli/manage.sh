@@ -8,10 +8,10 @@ need_kvm
 . "$(dirname "$0")/background.sh"
 
 # By manage_cores.sh: all guests of files live on the second core. What happens there between two letters that were
-# written together is some milliseconds.
+# written together is some milliseconds; a second where the emulated processor stands still just then.
 paused_at_most=0 floors_refused="a 60 % + tenant 50 % = 110 %"
 if [ "${second_core-}" ]; then
-    cloud_options=(--cores 2 --core any) paused_at_most=50000000
+    cloud_options=(--cores 2 --core any) paused_at_most=1000000000
     floors_refused="core 1, which tenant is pinned to, has no room for its floor: 60 % + 50 % = 110 %"
     cloud_file() { sed -E '/group:/! s/\{name: ([a-z]+),/{name: \1, pin: 1,/'; }
 fi
@@ -63,6 +63,7 @@ guests:
 manage pause a
 check "pause: a guest runs no more" has_status 0
 check "... is paused" prints "paused"
+[ -z "${second_core-}" ] || sleep 4 # half of which it would have had
 manage pause a
 check "twice is refused" has_status 125
 check "... with its state" complains "the guest is paused"
@@ -72,7 +73,7 @@ check "resume: it runs again" json 'result["guests"][0]["life"] == "running"'
 manage set a weight=300 ceiling=80%
 check "set: a contract changes" has_status 0
 check "... as the table says" prints "80 %"
-sleep 2
+sleep 8
 manage set a weight=100 ceiling=none
 check "... and back" has_status 0
 manage set a floor=60%
@@ -102,7 +103,7 @@ check "... and nothing has changed" json 'result[0]["weight"] == 100 and result[
 manage set --group tenant weight=300
 check "set: a group's contract changes" has_status 0
 check "... as the table says" prints "300"
-sleep 2
+sleep 8
 
 manage stop b
 check "stop: a guest ends" prints "stopped"
@@ -157,8 +158,8 @@ check "... and splits at each change" \
     reported '[p["change"] for p in result["periods"]][:4] == ["start", "pause a", "resume a", "set a"]'
 check "... without a gap" \
     reported 'all(p["end_ns"] == q["begin_ns"] for p, q in zip(result["periods"], result["periods"][1:]))'
-# Whatever a host that is busy with other things charges at once: 0.3 s of the period's time, else 5 points.
-near='< max(5, 30e9 / sum(g["cpu_ns"] for g in guest.values()))'
+# Whatever a host that is busy with other things charges at once: a second of the period's time, else 5 points.
+near='< max(5, 100e9 / sum(g["cpu_ns"] for g in guest.values()))'
 check "weights 3 to 1 were kept in their time" \
     period "set a" 'abs(guest["a"]["promised"] - 0.75) < 0.001 and abs(guest["a"]["error_pp"]) '"$near"
 check "a paused guest was promised nothing" period "pause a" 'guest["a"]["cpu_ns"] <= '"$paused_at_most"
