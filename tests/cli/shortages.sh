@@ -20,7 +20,7 @@ cloud_begins() { # COMMAND...
         "$yaml" >"$scratch/cloud.out" 2>"$scratch/cloud.err" </dev/null &
     pid=$!
     local socket=$MATRIX_RUNTIME_DIR/$pid.sock
-    for _ in {1..400}; do
+    for _ in {1..1200}; do
         [ ! -S "$socket" ] || return 0
         sleep 0.05
     done
@@ -134,8 +134,8 @@ if make_cgroup; then
     printf 'guests:\n  - {name: good, image: spin, memory: 2M}\n  - {name: fills, image: %s, args: [fill-memory], memory: 200M}\n' \
         "$build/tests/kvm/guests/attack.elf" >"$yaml"
     # shellcheck disable=SC2016
-    attempt timeout 60 bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$cgroup" \
-        "$matrix" cloud --plain --duration 20s "$yaml"
+    attempt timeout 120 bash -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$cgroup" \
+        "$matrix" cloud --plain --duration 10min "$yaml"
     check "a cgroup's memory is used up: the kernel ends the cloud" has_status 137
     if mountpoint -q /sys/fs/cgroup; then
         check "... which was said before" complains "may come to need 202"
@@ -154,7 +154,7 @@ if mount -t tmpfs -o size=16k none "$small" 2>/dev/null; then
     printf 'guests:\n  - {name: good, image: spin, memory: 2M}\n  - {name: loud, image: chatter, memory: 2M, output: %s}\n' \
         "$small/log" >"$yaml"
     cloud_begins
-    for _ in {1..200}; do
+    for _ in {1..600}; do
         ! grep -q "No space left" "$scratch/cloud.err" || break
         sleep 0.1
     done
@@ -163,7 +163,7 @@ if mount -t tmpfs -o size=16k none "$small" 2>/dev/null; then
     check "... and who prints there, too" lives loud running
     full=$(stat -c %s "$small/log")
     : >"$small/log" # somebody makes room
-    for _ in {1..100}; do
+    for _ in {1..600}; do
         [ ! -s "$small/log" ] || break
         sleep 0.1
     done
