@@ -9,7 +9,7 @@ here=$(dirname -- "$(readlink -f -- "$0")")
 
 if [ "$1" != --inside ]; then
     status=0
-    "$1/matrix" lab run --timeout 10min -- "$here/watching.sh" --inside "$1" || status=$?
+    "$1/matrix" lab run --timeout 40min -- "$here/watching.sh" --inside "$1" || status=$?
     [ "$status" = 0 ] || echo "Bail out! the lab ended with status $status"
     exit
 fi
@@ -31,13 +31,26 @@ until [ -S "$MATRIX_RUNTIME_DIR/$cloud.sock" ]; do sleep 0.1; done
 # From here to the end of the run, and the run ends first.
 "$matrix" trace --duration 10min --out "$scratch/t.json" "$cloud" 2>"$scratch/said" &
 tracer=$!
+for _ in {1..600}; do # until it has the board
+    ! grep -q matrix-board "/proc/$tracer/maps" || break
+    sleep 0.1
+done
 sleep 2
 # Python takes its time here: what is to be checked is gathered first.
 attempt "$matrix" status --json
 check "status while they run: 0" has_status 0
 cp "$scratch/out" "$scratch/status.json"
-attempt timeout 2 "$matrix" status --watch --interval 200ms "$cloud"
-check "a table again and again" [ "$(grep -c '^ *[0-9]* *neo' "$scratch/out")" -ge 3 ]
+: >"$scratch/out"
+"$matrix" status --watch --interval 200ms "$cloud" >"$scratch/out" 2>"$scratch/err" </dev/null &
+watcher=$!
+tables() { grep -c '^ *[0-9]* *neo' "$scratch/out" || true; }
+for _ in {1..600}; do
+    [ "$(tables)" -lt 3 ] || break
+    sleep 0.1
+done
+kill "$watcher"
+wait "$watcher" || true
+check "a table again and again" [ "$(tables)" -ge 3 ]
 kill "$cloud"
 wait "$cloud" || true
 attempt wait "$tracer"
@@ -48,9 +61,10 @@ check "both, by contract" json "(
     [(g['name'], g['group'], g['weight'], g['memory_bytes']) for g in result['cores'][0]['guests']] ==
         [('neo', 'zion', 70, 1 << 24), ('morpheus', 'zion', 30, 1 << 24)] and
     result['cores'][0]['pid'] == $cloud and not result['cores'][0]['ended'])"
-check "what was promised so far, and what was given" json "(
-    all(abs(g['promised'] - p) < 0.001 and abs(g['given'] - p) < 0.1
-        for g, p in zip(result['cores'][0]['guests'], (0.7, 0.3))))"
+# Who runs while the emulator stands still is charged with that: a late end of a slice, of a second at most.
+check "what was promised so far, and what was given" json "(lambda late:
+    all(abs(g['promised'] - p) < 0.001 and abs(g['given'] - p) < 0.1 + late / g['contended_total_ns']
+        for g, p in zip(result['cores'][0]['guests'], (0.7, 0.3))))(min(result['cores'][0]['scheduler']['delay_worst_ns'], 1e9))"
 cat >"$scratch/check.py" <<'END'
 import json, sys
 trace, report, status = (json.load(open(path)) for path in sys.argv[2:5])
@@ -59,13 +73,14 @@ cpu, charged = {}, {g["name"]: g["cpu_ns"] for g in report["guests"]}
 for event in events:
     cpu[event["name"]] = cpu.get(event["name"], 0) + event["args"]["cpu_ns"]
 all_ns = sum(cpu.values())
+late_ns = min(report["scheduler"]["delay_worst_ns"], 1e9)
 print(len(events), cpu, charged)
 ok = {
     "whole": lambda: trace["otherData"]["lost"] == 0 and len(events) > 100,
     "order": lambda: all(a["ts"] + a["dur"] <= b["ts"] + 0.0011 for a, b in zip(events, events[1:])),
     # What was before the tracer came is missing; tests/kvm/test_trace.c has the whole.
     "sums": lambda: all(0 < cpu[name] <= charged[name] for name in charged),
-    "shares": lambda: all(abs(cpu[g["name"]] / all_ns - g["cpu_ns"] / sum(charged.values())) < 0.02
+    "shares": lambda: all(abs(cpu[g["name"]] / all_ns - g["cpu_ns"] / sum(charged.values())) < 0.02 + late_ns / all_ns
                           for g in report["guests"]),
     "later": lambda: all(s["cpu_ns"] <= charged[s["name"]] for s in status["cores"][0]["guests"]),
     "ends": lambda: events[-1]["args"]["left"] in ("event", "slice", "io"),
