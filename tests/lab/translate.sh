@@ -9,7 +9,7 @@ here=$(dirname -- "$(readlink -f -- "$0")")
 
 if [ "$1" != --inside ]; then
     status=0
-    "$1/matrix" lab run --timeout 10min -- "$here/translate.sh" --inside "$1" || status=$?
+    "$1/matrix" lab run --timeout 40min -- "$here/translate.sh" --inside "$1" || status=$?
     [ "$status" = 0 ] || echo "Bail out! the lab ended with status $status"
     exit
 fi
@@ -24,7 +24,7 @@ wait_for() { # PATTERN COUNT FILE
     local tries=0
     until [ "$(grep -c "$1" "$3")" -ge "$2" ]; do
         sleep 0.1
-        [ $((tries += 1)) -lt 300 ] || { cat "$3"; echo "Bail out! no guest says $1 in $3"; exit 1; }
+        [ $((tries += 1)) -lt 600 ] || { cat "$3"; echo "Bail out! no guest says $1 in $3"; exit 1; }
     done
 }
 
@@ -127,7 +127,7 @@ merged() {
     "$matrix" translate --json neo 0x400000 >"$scratch/out" 2>"$scratch/err" &&
         json "len(result['addresses'][0]['merged_with']) == 2"
 }
-for ((i = 0; i < 300; i++)); do merged && break; sleep 0.1; done
+for ((i = 0; i < 600; i++)); do merged && break; sleep 0.1; done
 status=0
 check "a page that is merged names both others" json \
     "sorted((s['name'], s['pid']) for s in result['addresses'][0]['merged_with']) == [('morpheus', $cloud), ('trinity', $run)]"
@@ -140,7 +140,7 @@ check "a page with a word of its own is merged with nobody" json "result['addres
 attempt "$matrix" ksm map --json neo morpheus trinity
 check "matrix ksm map takes guests by name" has_status 0
 check "and has each of them" json "all(name in json.dumps(result) for name in ('neo', 'morpheus', 'trinity'))"
-attempt "$matrix" ksm record --interval 100ms --duration 500ms --out "$scratch/trinity.sqlite" --vm trinity
+attempt "$matrix" ksm record --interval 100ms --duration 3s --out "$scratch/trinity.sqlite" --vm trinity
 check "matrix ksm record --vm takes a guest by name" has_status 0
 "$matrix" ksm export "$scratch/trinity.sqlite" >"$scratch/csv"
 check "and records what of it is merged" python3 -c "
@@ -149,7 +149,7 @@ rows = [row for row in csv.DictReader(open(sys.argv[1])) if row['subject'] == 't
 sys.exit(not (len(rows) > 3 and all(row['pid'] == sys.argv[2] and int(row['ksm_merging_pages']) > 0 for row in rows)))
 " "$scratch/csv" "$run"
 
-attempt "$matrix" ksm record --interval 100ms --duration 300ms --out "$scratch/cloud.sqlite" --vm morpheus --vm neo
+attempt "$matrix" ksm record --interval 100ms --duration 1s --out "$scratch/cloud.sqlite" --vm morpheus --vm neo
 check "of a cloud all guests are recorded together, which is said" \
     complains "--vm morpheus: process $cloud runs neo and morpheus: KSM counts by process"
 check "for each that was named" complains "--vm neo: process $cloud runs neo and morpheus"
@@ -163,9 +163,9 @@ sys.exit(not names or set(names) != {'neo and morpheus'})" "$scratch/csv"
 echo 0 >$ksm/run
 "$matrix" metrics --ksm --listen 127.0.0.1:0 >"$scratch/url" 2>"$scratch/err" </dev/null &
 metrics=$!
-for ((i = 0; i < 100; i++)); do [ -s "$scratch/url" ] && break; sleep 0.1; done
+for ((i = 0; i < 600; i++)); do [ -s "$scratch/url" ] && break; sleep 0.1; done
 python3 -c 'import sys, urllib.request
-print(urllib.request.urlopen(sys.argv[1], timeout=30).read().decode())' "$(cat "$scratch/url")" >"$scratch/metrics"
+print(urllib.request.urlopen(sys.argv[1], timeout=60).read().decode())' "$(cat "$scratch/url")" >"$scratch/metrics"
 kill "$metrics"
 attempt "$matrix" ksm map --json neo morpheus trinity alone
 check "matrix metrics --ksm says of each guest what the map does" python3 -c "

@@ -9,7 +9,7 @@ here=$(dirname -- "$(readlink -f -- "$0")")
 
 if [ "$1" != --inside ]; then
     status=0
-    "$1/matrix" lab run --kernel "${2:-6.12}" --timeout 10min -- "$here/translate_merged.sh" --inside "$1" || status=$?
+    "$1/matrix" lab run --kernel "${2:-6.12}" --timeout 40min -- "$here/translate_merged.sh" --inside "$1" || status=$?
     if [ "$status" = 125 ]; then
         echo "1..0 # SKIP the lab cannot have this kernel here"
     elif [ "$status" != 0 ]; then
@@ -24,7 +24,7 @@ pids=()
 trap 'echo 0 >$ksm/run; kill "${pids[@]}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
 wait_for() { # PATTERN COUNT FILE
-    for ((i = 0; i < 300; i++)); do
+    for ((i = 0; i < 600; i++)); do
         [ "$(grep -c "$1" "$3")" -lt "$2" ] || return 0
         sleep 0.1
     done
@@ -72,7 +72,7 @@ echo 10 >$ksm/sleep_millisecs
 echo 1 >$ksm/run
 # The image's first page has the same content in both, and nobody writes there.
 is_merged() { look neo 0x400000 && json "'ksm' in result['addresses'][0]['flags'] and result['addresses'][0]['merged_with']"; }
-for ((i = 0; i < 300; i++)); do is_merged && break; sleep 0.1; done
+for ((i = 0; i < 600; i++)); do is_merged && break; sleep 0.1; done
 check "what KSM merged is, with whom it did" json \
     "[(s['name'], s['pid']) for s in result['addresses'][0]['merged_with']] == [('morpheus', $cloud)]"
 check "both are at that frame, and the kernel counts no other" python3 "$here/translate_check.py" merged "$scratch/out" "$cloud"
