@@ -48,11 +48,14 @@ check "two hundred that fall at once: SIGCHLD comes for several at a time, none 
 
 # By pid: children of this shell, whose own wait then knows nothing of them.
 # Stopped until both are adopted: on a slow machine they would have fallen before.
-"$examples/soldier" --life 1s --status 7 &
+stopped() { exec bash -c 'kill -STOP $$; exec "$@"' - "$@"; } # in the background
+stopped "$examples/soldier" --life 1s --status 7 &
 one=$!
-"$examples/soldier" --life 500ms --signal KILL &
+stopped "$examples/soldier" --life 500ms --signal KILL &
 two=$!
-kill -STOP "$one" "$two"
+for pid in "$one" "$two"; do
+    until grep -q '^State:.T' "/proc/$pid/status"; do sleep 0.1; done
+done
 let_go_when_adopted() {
     for _ in {1..500}; do
         grep -qs "adopted pid $two" "$scratch/out" && break
