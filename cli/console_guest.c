@@ -33,7 +33,8 @@ struct matrix_error *console_guest_open(const char *name, struct console_guest *
 {
     *guest = (struct console_guest){.pause_ms = PAUSE_MIN_MS};
     RETURN_IF_ERROR(find(name, &guest->vm));
-    struct matrix_error *error = talk_open(guest->vm.path, &guest->vm.pid, &guest->talk);
+    struct matrix_error *error =
+        talk_open(guest->vm.path, &guest->vm.pid, CONTROL_PATIENCE_NS, &guest->talk);
     if (!error)
         error = console_guest_ask(guest);
     if (!error && guest->is_gone)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Asks those who run guests, over their control sockets. What they answer is checked: whoever sits
- * at a socket may be anybody. Nobody is waited for longer than CONTROL_PATIENCE_NS.
+ * at a socket may be anybody. Nobody is waited for longer than that:
  */
 #ifndef CONTROL_CLIENT_H
 #define CONTROL_CLIENT_H
@@ -14,6 +14,8 @@
 #include <sys/types.h>
 
 #define CONTROL_PATIENCE_NS 2000000000ULL
+/* At a socket that was named: where systemd holds it, who is to answer is only being started. */
+#define CONTROL_START_PATIENCE_NS 30000000000ULL
 
 /* A guest that somebody runs. */
 struct control_vm {

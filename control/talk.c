@@ -22,6 +22,7 @@
 
 struct talk {
     int fd;
+    uint64_t patience_ns;
     uint64_t deadline_ns; /* of the request at work */
     int *wanted; /* where a descriptor goes that comes with the answer; NULL: it is closed */
     char path[PATH_MAX];
@@ -162,7 +163,7 @@ static struct matrix_error *receive_line(struct talk *talk, size_t *bytes)
 
 static void begin(struct talk *talk)
 {
-    talk->deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + CONTROL_PATIENCE_NS;
+    talk->deadline_ns = clock_now_ns(CLOCK_MONOTONIC) + talk->patience_ns;
 }
 
 static struct matrix_error *set_up(struct talk *talk, const char *path, pid_t *pid)
@@ -175,12 +176,14 @@ static struct matrix_error *set_up(struct talk *talk, const char *path, pid_t *p
     return connect_to(talk, pid);
 }
 
-struct matrix_error *talk_open(const char *path, pid_t *pid, struct talk **talk)
+struct matrix_error *talk_open(const char *path, pid_t *pid, uint64_t patience_ns,
+                               struct talk **talk)
 {
     struct talk *opened = malloc(sizeof(*opened));
     if (!opened)
         return error_host(ENOMEM, "ask at the control socket %s", path);
     opened->fd = -1;
+    opened->patience_ns = patience_ns;
     struct matrix_error *error = set_up(opened, path, pid);
     if (error)
         talk_close(opened);

@@ -6,6 +6,7 @@ board_server.py DIRECTORY KIND [SECONDS]
     PID.sock in DIRECTORY answers; the run ends after SECONDS (default: never), the process later.
     What it was asked is appended to PID.asked there, a line each.
     KIND wild: where its guests have their memory nobody can have any.
+    KIND slow: an answer to a command takes three seconds.
     KIND live: its figures go on in real time, and guests can be managed as those of a cloud.
 """
 import array
@@ -211,6 +212,9 @@ def answer(request, board, kind):
         return {"pid": os.getpid(), "guests": [guest], "next": None}, []
     if kind == "live" and request["command"] != "board":
         return live.answer(request), []
+    if kind == "slow" and request["command"] == "reload":
+        time.sleep(3)
+        return {"error": {"code": "failed", "message": "it has only just been started"}}, []
     if kind == "old":
         return {"error": {"code": "unknown_command", "message": "see the command help"}}, []
     if kind == "no_descriptor":

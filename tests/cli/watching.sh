@@ -81,6 +81,9 @@ attempt timeout 60 "$matrix" status
 check "and whose guest is whose" grep -qE "^ *$server +3  neo " "$scratch/out"
 fails 122 "2 processes run guests" "a trace of two" trace
 ends
+serves slow
+fails 125 "it has only just been started" "who starts slowly is waited for" reload --cloud "$MATRIX_RUNTIME_DIR/$server.sock"
+ends
 serves old
 attempt timeout 60 "$matrix" status --json
 check "one of an older version is left out" json "[c['pid'] for c in result['cores']] == [$first]"
