@@ -146,7 +146,7 @@ static struct matrix_error *measure_stay(const struct bench *bench)
     const unsigned rounds = bench->quick ? 2 : ROUNDS;
     struct board_memory memory;
     struct matrix_board_stay stay = {.guest = 1};
-    RETURN_IF_ERROR(board_memory_make(64, 65536, &memory));
+    RETURN_IF_ERROR(board_memory_make(64, 1, 65536, &memory));
     for (unsigned i = 0; i < rounds; i++) {
         const uint64_t start = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
         for (unsigned j = 0; j < RECORDS; j++)
