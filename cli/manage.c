@@ -242,7 +242,7 @@ struct matrix_error *manage_wait(const char *socket, const char *guest, json_t *
         json_decref(*answer);
         *answer = NULL;
         RETURN_IF_ERROR(
-            control_command_at(socket, "guest", json_pack("{s:s}", "guest", guest), answer));
+            control_command_at(socket, 0, "guest", json_pack("{s:s}", "guest", guest), answer));
     }
     const char *error = json_string_value(json_object_get(*answer, "error"));
     if (error && strcmp(life, "running") != 0)

@@ -67,7 +67,7 @@ static struct matrix_error *add_one(const struct manage_options *options, const 
     json_t *answer = NULL;
     const char *text = json_string_value(json_object_get(members, "guest"));
     name = strdup(text ? text : "?");
-    RETURN_IF_ERROR(control_command_at(socket, "add", members, &answer));
+    RETURN_IF_ERROR(control_command_at(socket, 0, "add", members, &answer));
     struct matrix_error *error =
         options->no_wait ? NULL : manage_wait(socket, name ? name : "?", &answer);
     json_array_append_new(answers, answer);

@@ -26,7 +26,7 @@ static struct matrix_error *wait_for_end(const char *socket, json_int_t number, 
 {
     const uint64_t until_ns = clock_now_ns(CLOCK_MONOTONIC) + WAIT_NS;
     for (;;) {
-        RETURN_IF_ERROR(control_command_at(socket, "reloaded", NULL, answer));
+        RETURN_IF_ERROR(control_command_at(socket, 0, "reloaded", NULL, answer));
         const char *state = text_of(*answer, "state");
         if (json_integer_value(json_object_get(*answer, "reload")) != number)
             return error_new(MATRIX_ERROR_HOST, 0, "ask again",
@@ -52,7 +52,7 @@ static struct matrix_error *ask_for_rest(const char *socket, json_t *answer)
     while (from > 0) {
         json_t *more = NULL;
         RETURN_IF_ERROR(
-            control_command_at(socket, "reloaded", json_pack("{s:I}", "from", from), &more));
+            control_command_at(socket, 0, "reloaded", json_pack("{s:I}", "from", from), &more));
         const json_int_t next = json_integer_value(json_object_get(more, "next"));
         json_array_extend(changes, json_object_get(more, "changes"));
         json_decref(more);
@@ -151,7 +151,7 @@ static struct matrix_error *wait_for_guests(const char *socket, const json_t *an
         if (!guest || !word || (strcmp(word, "added") != 0 && strcmp(word, "restarted") != 0))
             continue;
         RETURN_IF_ERROR(
-            control_command_at(socket, "guest", json_pack("{s:s}", "guest", guest), &now));
+            control_command_at(socket, 0, "guest", json_pack("{s:s}", "guest", guest), &now));
         struct matrix_error *error = manage_wait(socket, guest, &now);
         json_decref(now);
         RETURN_IF_ERROR(error);
@@ -162,7 +162,7 @@ static struct matrix_error *wait_for_guests(const char *socket, const json_t *an
 static struct matrix_error *reload(const struct manage_options *options, const char *socket,
                                    json_t **answer)
 {
-    RETURN_IF_ERROR(control_command_at(socket, "reload",
+    RETURN_IF_ERROR(control_command_at(socket, 0, "reload",
                                        json_pack("{s:b}", "check", (int)options->check), answer));
     const json_int_t number = json_integer_value(json_object_get(*answer, "reload"));
     json_decref(TAKE(*answer));

@@ -68,7 +68,7 @@ static struct matrix_error *set_group(const struct manage_options *options, json
         json_decref(members);
         return error;
     }
-    RETURN_IF_ERROR(control_command_at(path, "set", members, &answer));
+    RETURN_IF_ERROR(control_command_at(path, 0, "set", members, &answer));
     json_array_append_new(answers, answer);
     return NULL;
 }

@@ -16,8 +16,7 @@ struct status_core {
     bool has_ended;
     struct matrix_board_guest *guests; /* those that are there, in the order of their coming */
     size_t guest_count;
-    struct matrix_board_group
-        *groups; /* in the order of their numbers: a group before those in it */
+    struct matrix_board_group *groups; /* in the order of their numbers */
     size_t group_count;
     /* The look before; NULL: this is the first. */
     struct matrix_board_guest *before;

@@ -210,12 +210,30 @@ static struct matrix_error *draw(struct top *top)
     return error;
 }
 
+/* The weight is on the board in a moment; until then what is pressed next goes on from it here. */
+static void take_weight(const struct status *status, const struct top_action *action)
+{
+    for (size_t i = 0; i < status->count; i++) {
+        const struct status_core *core = &status->cores[i];
+        if (core->from.pid != action->who.pid)
+            continue;
+        for (size_t j = 0; j < core->guest_count && !action->who.is_group; j++)
+            if (strcmp(core->guests[j].name, action->who.name) == 0)
+                core->guests[j].weight = action->weight;
+        for (size_t j = 0; j < core->group_count && action->who.is_group; j++)
+            if (strcmp(core->groups[j].name, action->who.name) == 0)
+                core->groups[j].weight = action->weight;
+    }
+}
+
 /* What cannot be done is said, and nothing else comes of it. */
 static void act(struct top *top, const struct top_action *action)
 {
     char text[128] = "";
     struct matrix_error *error = top_act(&top->source, action, text);
     top->view.is_error = error;
+    if (!error && action->verb == TOP_SET)
+        take_weight(&top->status, action);
     const bool is_refusal = error && !error->number;
     snprintf(top->view.message, sizeof(top->view.message), "%s%s", is_refusal ? "refused: " : "",
              error ? error->message : text);

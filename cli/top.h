@@ -69,8 +69,8 @@ struct top_row {
 };
 
 struct top_model {
-    struct top_row
-        *rows; /* groups with their members below them, those without a group among the groups */
+    /* Groups with their members below them, those without a group among the groups. */
+    struct top_row *rows;
     size_t count;
 };
 

@@ -47,7 +47,7 @@ static struct matrix_error *ask(const struct control_vm *vm, const struct top_se
     struct matrix_error *error;
     if (who->is_group) {
         json_object_set_new(members, "group", json_string(vm->name));
-        error = control_command_at(vm->path, command, members, &answer);
+        error = control_command_at(vm->path, vm->pid, command, members, &answer);
     } else {
         error = control_command(vm, command, members, &answer);
     }

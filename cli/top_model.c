@@ -2,6 +2,7 @@
 /* Rows of `matrix top`, in order: groups and guests; see top.h. */
 #include "base/error.h"
 #include "cli/top.h"
+#include "cloud/policy.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,8 +15,6 @@ const char *const top_sort_names[TOP_SORTS] = {
 };
 
 /* --- rows ------------------------------------------------------------------------------------ */
-
-#define DEPTH_MAX 8 /* as deep as a policy nests them; a board may say anything */
 
 static struct top_row guest_row(const struct status_core *core,
                                 const struct matrix_board_guest *guest)
@@ -83,7 +82,8 @@ static size_t gather(const struct status_core *core, bool flat, struct top_row *
     for (size_t i = 0; i < groups; i++) {
         rows[i] = group_row(core, &core->groups[i]);
         const struct top_row *around = find_group(rows, core, core->groups[i].parent);
-        if (around && around->depth < DEPTH_MAX) {
+        /* No policy nests them deeper, but a board may say anything. */
+        if (around && around->depth + 1 < POLICY_DEPTH_MAX) {
             rows[i].inside = around->group->id;
             rows[i].depth = around->depth + 1;
         }

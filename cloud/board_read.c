@@ -2,7 +2,7 @@
 /*
  * Boards, read; see include/matrix/board.h. Whoever made the memory may be anybody and may go on
  * writing to it, whatever its seals promise to others: everything is copied first and looked at then.
- * Called by those who watch: matrix-status, matrix-trace.
+ * Called by those who watch: matrix-status, matrix-top, matrix-trace, matrix-metrics.
  */
 #include <matrix/board.h>
 

@@ -69,6 +69,7 @@ struct policy_entity {
     struct policy_queue *queue;  /* where it competes; NULL: at the core's own, when it joins */
     struct policy_queue *inside; /* a group's: where its members compete */
     uint64_t request_ns;         /* what it asks for at a time; 0: a slice */
+    uint64_t label;              /* the caller's own; 0 when it is added */
     uint32_t weight;
     bool joined;      /* a guest: it can run; a group: some of its members can */
     bool has_ceiling; /* less than a core */
@@ -87,7 +88,6 @@ struct policy_entity {
     uint64_t release_ns, refilled_ns;  /* wall time: when it may run again; of the tokens */
     int64_t tokens;                    /* ns times POLICY_WHOLE that it may still run */
     const char *name;                  /* for messages */
-    uint64_t label;                    /* the caller's own; 0 when it is added */
     struct policy_entity *next, *prev; /* among the members of its queue */
 };
 

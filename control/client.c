@@ -22,12 +22,13 @@ static void cleanup_json(json_t **value)
 
 /* --- one request ----------------------------------------------------------------------------- */
 
-/* Sends a request and reads its answer. pid: who must be there, or 0; out: who was. wanted: out, a
- * descriptor that came with the answer, unless it is NULL. */
-static struct matrix_error *ask_patiently(const char *path, pid_t *pid, uint64_t patience_ns,
-                                          json_t *request, json_t **answer, int *wanted)
+/* Sends a request and reads its answer. pid: who must be there, or 0, and who may only be being started then;
+ * out: who was. wanted: out, a descriptor that came with the answer, unless it is NULL. */
+static struct matrix_error *ask_for(const char *path, pid_t *pid, json_t *request, json_t **answer,
+                                    int *wanted)
 {
     struct talk *talk;
+    const uint64_t patience_ns = *pid ? CONTROL_PATIENCE_NS : CONTROL_START_PATIENCE_NS;
     RETURN_IF_ERROR(talk_open(path, pid, patience_ns, &talk));
     struct matrix_error *error = talk_ask(talk, request, answer, wanted);
     talk_close(talk);
@@ -36,7 +37,7 @@ static struct matrix_error *ask_patiently(const char *path, pid_t *pid, uint64_t
 
 static struct matrix_error *ask(const char *path, pid_t *pid, json_t *request, json_t **answer)
 {
-    return ask_patiently(path, pid, CONTROL_PATIENCE_NS, request, answer, NULL);
+    return ask_for(path, pid, request, answer, NULL);
 }
 
 /* --- lists ----------------------------------------------------------------------------------- */
@@ -124,15 +125,15 @@ struct matrix_error *control_list(pid_t pid, struct control_vm **vms, size_t *co
 
 /* --- commands -------------------------------------------------------------------------------- */
 
-static struct matrix_error *ask_command(const char *path, pid_t pid, uint64_t patience_ns,
-                                        const char *command, json_t *members, json_t **answer)
+static struct matrix_error *ask_command(const char *path, pid_t pid, const char *command,
+                                        json_t *members, json_t **answer)
 {
     CLEANUP_JSON json_t *request =
         json_pack("{s:i, s:s}", "version", CONTROL_VERSION, "command", command);
     if (request && members)
         json_object_update(request, members);
     json_decref(members);
-    return ask_patiently(path, &pid, patience_ns, request, answer, NULL);
+    return ask(path, &pid, request, answer);
 }
 
 struct matrix_error *control_command(const struct control_vm *vm, const char *command,
@@ -140,13 +141,13 @@ struct matrix_error *control_command(const struct control_vm *vm, const char *co
 {
     members = members ? members : json_object();
     json_object_set_new(members, "guest", json_string(vm->name));
-    return ask_command(vm->path, vm->pid, CONTROL_PATIENCE_NS, command, members, answer);
+    return ask_command(vm->path, vm->pid, command, members, answer);
 }
 
-struct matrix_error *control_command_at(const char *path, const char *command, json_t *members,
-                                        json_t **answer)
+struct matrix_error *control_command_at(const char *path, pid_t pid, const char *command,
+                                        json_t *members, json_t **answer)
 {
-    return ask_command(path, 0, CONTROL_START_PATIENCE_NS, command, members, answer);
+    return ask_command(path, pid, command, members, answer);
 }
 
 /* --- the board ------------------------------------------------------------------------------- */
@@ -161,7 +162,7 @@ struct matrix_error *control_board(const char *path, pid_t *pid, unsigned core, 
     if (core)
         json_object_set_new(request, "core", json_integer(core));
     CLEANUP_CLOSE int fd = -1;
-    RETURN_IF_ERROR(ask_patiently(path, pid, CONTROL_PATIENCE_NS, request, &answer, &fd));
+    RETURN_IF_ERROR(ask_for(path, pid, request, &answer, &fd));
     if (fd < 0)
         return error_host(EPROTO, "%s: an answer without a board", path);
     RETURN_IF_ERROR(error_prefix(reply_cores(answer, core, cores), "%s", path));

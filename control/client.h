@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Asks those who run guests, over their control sockets. What they answer is checked: whoever sits
- * at a socket may be anybody. Nobody is waited for longer than that:
+ * at a socket may be anybody. A process that is known is waited for for CONTROL_PATIENCE_NS at most. At a
+ * socket of which only the name is known it is CONTROL_START_PATIENCE_NS: where systemd holds it, who is to
+ * answer may only be being started.
  */
 #ifndef CONTROL_CLIENT_H
 #define CONTROL_CLIENT_H
@@ -13,8 +15,7 @@
 #include <matrix/vm.h>
 #include <sys/types.h>
 
-#define CONTROL_PATIENCE_NS 2000000000ULL
-/* At a socket that was named: where systemd holds it, who is to answer is only being started. */
+#define CONTROL_PATIENCE_NS       2000000000ULL
 #define CONTROL_START_PATIENCE_NS 30000000000ULL
 
 /* A guest that somebody runs. */
@@ -48,9 +49,9 @@ struct matrix_error *control_list_at(const char *path, struct control_vm **vms,
 struct matrix_error *control_command(const struct control_vm *vm, const char *command,
                                      json_t *members, json_t **answer) MATRIX_MUST_CHECK;
 
-/* The same about none in particular, at a socket. */
-struct matrix_error *control_command_at(const char *path, const char *command, json_t *members,
-                                        json_t **answer) MATRIX_MUST_CHECK;
+/* The same about none in particular, at a socket. pid: who must be there; 0: whoever is. */
+struct matrix_error *control_command_at(const char *path, pid_t pid, const char *command,
+                                        json_t *members, json_t **answer) MATRIX_MUST_CHECK;
 
 /* A board of the process at a socket, to be closed: that of a core, counted from 0. cores: out, how many it
  * has. pid: as in a list; 0: whoever is there, and out. */

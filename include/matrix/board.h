@@ -5,7 +5,7 @@
  *
  * The layout is fixed: little-endian numbers of fixed width, at the offsets of these structs, version
  * MATRIX_BOARD_VERSION. Later versions may append fields to an entry; what its size in the header
- * goes beyond is skipped. docs/board.md describes it for readers in other languages.
+ * goes beyond is skipped, and a reader that knows more fields than there are refuses the board. docs/board.md describes it for readers in other languages.
  *
  * The descriptor comes from matrix_core_board, or over the control socket. It is sealed: it cannot
  * change its size, and whoever gets it can map it for reading only.

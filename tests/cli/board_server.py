@@ -6,7 +6,7 @@ board_server.py DIRECTORY KIND [SECONDS]
     PID.sock in DIRECTORY answers; the run ends after SECONDS (default: never), the process later.
     What it was asked is appended to PID.asked there, a line each.
     KIND wild: where its guests have their memory nobody can have any.
-    KIND slow: an answer to a command takes three seconds.
+    KIND slow: the answer to `reload` takes three seconds.
     KIND live: its figures go on in real time, and guests can be managed as those of a cloud.
 """
 import array
@@ -115,10 +115,10 @@ def show(board, state=b"ready", ended=0):
     """Neo and Morpheus after ten seconds: 70 and 30 % promised, 69 and 31 % given."""
     ten = 10_000_000_000
     seen = ended or now()
+    board.group(0, 1, GROUP_NAME, 60, ceiling=800_000)
     board.guest(0, 1, NAMES[0], GROUP_NAME, b"running" if state == b"ready" else state, 70,
                 200_000, 500_000, cpu=ten * 69 // 100, contended=ten * 69 // 100, total=ten,
                 entitled=ten * 7 // 10, exits=5000, work=7, seen=seen, group_id=1)
-    board.group(0, 1, GROUP_NAME, 60, ceiling=800_000)
     board.guest(1, 1 if kind == "twins" else 2, NAMES[1], b"", state, 30, cpu=ten * 31 // 100, contended=ten * 31 // 100,
                 total=ten, entitled=ten * 3 // 10, exits=0, seen=seen)
     board.guest(2, 3, b"left", state=b"gone")
@@ -167,10 +167,10 @@ class Live:
             guest[5] += passed * guest[2] // weight
             guest[6] += passed // 50_000
         self.all += passed if able else 0
+        self.board.group(0, 1, b"zion", self.zion)
         for slot, (name, group, weight, state, cpu, entitled, exits) in enumerate(self.guests):
             self.board.guest(slot, slot + 1, name.encode(), group, state.encode(), weight, cpu=cpu,
                              contended=cpu, total=self.all, entitled=entitled, exits=exits, group_id=bool(group))
-        self.board.group(0, 1, b"zion", self.zion)
         self.board.core(begun_ns=self.begun, host_cpu=3, wall_ns=self.seen - self.begun,
                         guests_cpu_ns=self.all, overhead_ns=self.all // 100, switches=self.all // 1_000_000,
                         delays=DELAYS, delay_count=len(DELAYS), delay_median_ns=45_000,

@@ -73,7 +73,7 @@ check "resume: it runs again" json 'result["guests"][0]["life"] == "running"'
 manage set a weight=300 ceiling=80%
 check "set: a contract changes" has_status 0
 check "... as the table says" prints "80 %"
-sleep 8
+sleep 12
 manage set a weight=100 ceiling=none
 check "... and back" has_status 0
 manage set a floor=60%
@@ -103,7 +103,7 @@ check "... and nothing has changed" json 'result[0]["weight"] == 100 and result[
 manage set --group tenant weight=300
 check "set: a group's contract changes" has_status 0
 check "... as the table says" prints "300"
-sleep 8
+sleep 12
 
 manage stop b
 check "stop: a guest ends" prints "stopped"
@@ -158,8 +158,8 @@ check "... and splits at each change" \
     reported '[p["change"] for p in result["periods"]][:4] == ["start", "pause a", "resume a", "set a"]'
 check "... without a gap" \
     reported 'all(p["end_ns"] == q["begin_ns"] for p, q in zip(result["periods"], result["periods"][1:]))'
-# Whatever a host that is busy with other things charges at once: a second of the period's time, else 5 points.
-near='< max(5, 100e9 / sum(g["cpu_ns"] for g in guest.values()))'
+# What a host that is busy with other things charges at once: two seconds of the period's time, else 5 points.
+near='< max(5, 200e9 / sum(g["cpu_ns"] for g in guest.values()))'
 check "weights 3 to 1 were kept in their time" \
     period "set a" 'abs(guest["a"]["promised"] - 0.75) < 0.001 and abs(guest["a"]["error_pp"]) '"$near"
 check "a paused guest was promised nothing" period "pause a" 'guest["a"]["cpu_ns"] <= '"$paused_at_most"

@@ -150,6 +150,15 @@ check("up: the group", screen.shows(r"^> ?zion "), screen.text())
 screen.press("-")
 check("-: its weight", screen.shows("zion has weight 90 now") and screen.shows(r"^> ?zion +2 guests +90 ") and was_asked(
     pid, {"command": "set", "weight": 90, "group": "zion"}), screen.text())
+screen.press("++")
+check("+ twice at once: from the last weight on", screen.shows("zion has weight 108 now") and was_asked(
+    pid, {"command": "set", "weight": 99, "group": "zion"}), screen.text())
+os.kill(pid, signal.SIGSTOP)
+begun = time.monotonic()
+screen.press("-")
+check("a cloud that is stopped does not hold it up for long", screen.shows("set: ask at the control socket") and
+      time.monotonic() - begun < 25, screen.text())
+os.kill(pid, signal.SIGCONT)
 screen.press("g")
 check("g: without groups", screen.shows(lambda text: "2 guests" not in text), screen.text())
 screen.press("g")

@@ -167,7 +167,7 @@ static void ask(struct soak *soak, struct soak_guest *guest, const char *command
     json_t *answer = NULL;
     members = members ? members : json_object();
     json_object_set_new(members, "guest", json_string(guest->name));
-    struct matrix_error *error = control_command_at(soak->socket, command, members, &answer);
+    struct matrix_error *error = control_command_at(soak->socket, 0, command, members, &answer);
     if (error) {
         soak->refused++;
         if (!soak_may_be_refused(guest, command))
@@ -259,7 +259,7 @@ static void settle(struct soak *soak)
         while (!runs && clock_now_ns(CLOCK_MONOTONIC) < limit) {
             json_t *answer = NULL;
             matrix_error_free(control_command_at(
-                soak->socket, "guest", json_pack("{s:s}", "guest", guest->name), &answer));
+                soak->socket, 0, "guest", json_pack("{s:s}", "guest", guest->name), &answer));
             const char *life = json_string_value(json_object_get(answer, "life"));
             runs = life && strcmp(life, "running") == 0;
             json_decref(answer);

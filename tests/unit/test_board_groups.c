@@ -107,17 +107,27 @@ static void test_more_groups_than_slots(void **state)
     static char names[BOARD_GROUP_SLOTS + 2][8];
     struct board_memory large;
     struct policy *policy;
-    struct policy_entity *last = NULL;
+    struct policy_entity *first = NULL, *last = NULL;
     succeed(board_memory_make(1, BOARD_GROUP_SLOTS, STAYS, &large));
     succeed(policy_create(1000000, NULL, &policy));
     for (unsigned i = 0; i < COUNT(names); i++) {
         snprintf(names[i], sizeof(names[i]), "%u", i);
         last = make_group(policy, NULL, names[i], 1);
+        first = first ? first : last;
         assert_int_equal(board_groups_show(&groups, &large, last),
                          i < BOARD_GROUP_SLOTS ? i + 1 : 0);
     }
-    assert_int_equal(board_groups_show(&groups, &large, make_group(policy, last, "in", 1)), 0);
+    struct policy_entity *inside = make_group(policy, last, "inside", 1);
+    assert_int_equal(board_groups_show(&groups, &large, inside), 0);
     board_groups_change(&groups, &large, last);
+    board_groups_forget(&groups, &large, last->label);
+    assert_int_equal(large.header->group_slots_used, BOARD_GROUP_SLOTS);
+
+    /* One that goes makes room for the next, which is the outer one. */
+    succeed(policy_remove_group(policy, first));
+    board_groups_forget(&groups, &large, 1);
+    assert_int_equal(board_groups_show(&groups, &large, inside), 0);
+    assert_int_equal(last->label, BOARD_GROUP_SLOTS + 1);
     policy_destroy(policy);
     board_memory_release(&large);
 }

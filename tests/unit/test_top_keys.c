@@ -60,6 +60,12 @@ static void a_weight_changes_by_a_tenth(void **state)
     assert_int_equal(action.verb, TOP_SET);
     assert_int_equal(action.weight, 33);
     assert_int_equal(press('-').weight, 27);
+    press(KEY_HOME);
+    press(KEY_DOWN); /* a group */
+    action = press('+');
+    assert_int_equal(action.verb, TOP_SET);
+    assert_true(action.who.is_group);
+    assert_int_equal(action.weight, 55);
     assert_int_equal(top_weight_next(30, 1), 33);
     assert_int_equal(top_weight_next(30, -1), 27);
     assert_int_equal(top_weight_next(1, -1), 1);

@@ -55,14 +55,18 @@ static void groups_may_be_anything(void **state)
     cores[0].groups = many;
     cores[0].group_count = 1000;
     now[0][0].group_id = 1001;
-    now[0][1].group_id = 5;
     now[0][2].group_id = 7777;
+    many[2].id = many[3].id; /* two of one number */
+    now[0][1].group_id = many[3].id;
     arrange();
+    size_t guests = 0;
     for (size_t i = 0; i < model.count; i++) {
-        assert_true(model.rows[i].depth <= 9);
+        guests += model.rows[i].guest != NULL;
+        assert_true(model.rows[i].depth <= 8);
         if (strcmp(model.rows[i].name, "smith") == 0)
             assert_int_equal(model.rows[i].depth, 0);
     }
+    assert_int_equal(guests, 4);
     for (unsigned columns = 60; columns < 200; columns += 20)
         draw(columns, 60, true);
     shows("trinity");
