@@ -3,59 +3,19 @@
  * Boards: what one side writes the other reads; a reader that was overtaken says so; and memory that
  * is no board, or lies, is refused. The writer here is that of the core, without a core.
  */
-#include "base/clock.h"
-#include "cloud/board_memory.h"
+#include "board_world.h"
 
+#include "base/clock.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-/* cmocka.h needs the above */
-#include <cmocka.h>
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define SLOTS        8
-#define STAYS        16
-#define GROUPS       4
-#define LIMIT_NS     40000000000ULL
-
-static struct board_memory memory;
-static struct matrix_board *board;
-
-static void succeed(struct matrix_error *error)
-{
-    if (error)
-        fail_msg("%s", error->message);
-}
-
-static void refuse(struct matrix_error *error, const char *part)
-{
-    assert_non_null(error);
-    if (!strstr(error->message, part))
-        fail_msg("\"%s\" is not in: %s", part, error->message);
-    matrix_error_free(error);
-}
-
-static int set_up(void **state)
-{
-    succeed(board_memory_make(SLOTS, GROUPS, STAYS, &memory));
-    succeed(matrix_board_open(memory.fd, &board));
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    matrix_board_close(board);
-    board_memory_release(&memory);
-    return 0;
-}
+#define LIMIT_NS 40000000000ULL
 
 /* --- what is written is read ----------------------------------------------------------------- */
 
@@ -376,7 +336,6 @@ static void test_names(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(core_and_guests),
         TEST(a_board_is_read_only),

@@ -1,49 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Groups on a board: they come with those around them, change and go; and those that cannot be are refused. */
+#include "board_world.h"
+
 #include "cloud/board_groups.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
-#include <string.h>
-/* cmocka.h needs the above */
-#include <cmocka.h>
-
-#define SLOTS        4
-#define STAYS        16
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct board_memory memory;
-static struct matrix_board *board;
-
-static void succeed(struct matrix_error *error)
-{
-    if (error)
-        fail_msg("%s", error->message);
-}
-
-static void refuse(struct matrix_error *error, const char *part)
-{
-    assert_non_null(error);
-    if (!strstr(error->message, part))
-        fail_msg("\"%s\" is not in: %s", part, error->message);
-    matrix_error_free(error);
-}
-
-static int set_up(void **state)
-{
-    succeed(board_memory_make(1, SLOTS, STAYS, &memory));
-    succeed(matrix_board_open(memory.fd, &board));
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    matrix_board_close(board);
-    board_memory_release(&memory);
-    return 0;
-}
 
 static struct policy_entity *make_group(struct policy *policy, struct policy_entity *parent,
                                         const char *name, unsigned weight)
@@ -153,12 +113,11 @@ static void test_groups_that_are_none(void **state)
     group = good;
     group.parent = 2; /* in itself */
     refuse_group(group, "a group that is none");
-    refuse(matrix_board_group(board, SLOTS, &group), "group 4 of a board for 4");
+    refuse(matrix_board_group(board, GROUPS, &group), "group 4 of a board for 4");
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(groups_come_change_and_go),
         TEST(more_groups_than_slots),
